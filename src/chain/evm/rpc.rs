@@ -1,0 +1,235 @@
+//! JSON-RPC over HTTP: ordered failover for reads, every configured endpoint for sends. URLs carry keys and are never printed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use alloy::primitives::{B256, Bytes};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::Error;
+use crate::config::EvmNetwork;
+use crate::secret::Secret;
+
+/// Longest a node may take for one call.
+const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+/// Largest answer we read, bytes.
+const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
+
+/// The endpoints of one network.
+#[derive(Debug)]
+pub struct Rpc {
+    client: reqwest::Client,
+    read: Vec<Secret>,
+    send: Vec<Secret>,
+    calls: AtomicU64,
+}
+
+/// One call of a JSON-RPC batch.
+pub type Call = (&'static str, Value);
+
+#[derive(Deserialize)]
+struct Answer {
+    id: Option<u64>,
+    result: Option<Box<RawValue>>,
+    error: Option<Complaint>,
+}
+
+#[derive(Deserialize)]
+struct Complaint {
+    code: i64,
+    message: String,
+    data: Option<Value>,
+}
+
+impl Rpc {
+    pub fn new(network: &EvmNetwork, client: reqwest::Client) -> Self {
+        let send = if network.send_urls.is_empty() {
+            &network.rpc_urls
+        } else {
+            &network.send_urls
+        };
+        Self {
+            client,
+            read: network.rpc_urls.clone(),
+            send: send.clone(),
+            calls: AtomicU64::new(0),
+        }
+    }
+
+    /// Reads from the first endpoint that can be asked.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] is a node's own verdict and is not retried elsewhere; [`Error::Unavailable`] when no endpoint could be asked.
+    pub async fn read<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> Result<T, Error> {
+        let mut answers = self.batch(vec![(method, params)]).await?;
+        decode(answers.pop().unwrap_or_else(|| Err(missing()))?.as_ref())
+    }
+
+    /// Several reads in one HTTP request to one endpoint, answers in the order asked.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when no endpoint could be asked; each inner result is one node's verdict.
+    pub async fn batch(
+        &self,
+        calls: Vec<Call>,
+    ) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
+        let mut last = missing();
+        for url in &self.read {
+            match self.post(url, &calls).await {
+                Ok(answers) => return Ok(answers),
+                Err(cause) => last = cause,
+            }
+        }
+        Err(last)
+    }
+
+    /// The same batch to every read endpoint separately, for verdicts that need two independent witnesses.
+    pub async fn ask_all(
+        &self,
+        calls: &[Call],
+    ) -> Vec<Result<Vec<Result<Box<RawValue>, Error>>, Error>> {
+        futures::future::join_all(self.read.iter().map(|url| self.post(url, calls))).await
+    }
+
+    /// Hands signed bytes to every send endpoint at once: one verdict per endpoint, in configured order.
+    pub async fn send_raw(&self, raw: &Bytes) -> Vec<Result<B256, Error>> {
+        let calls = [("eth_sendRawTransaction", json!([raw]))];
+        let sends = self.send.iter().map(|url| async {
+            let mut answers = self.post(url, &calls).await?;
+            decode(answers.pop().unwrap_or_else(|| Err(missing()))?.as_ref())
+        });
+        futures::future::join_all(sends).await
+    }
+
+    /// HTTP requests made so far, for tests and metrics.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    async fn post(
+        &self,
+        url: &Secret,
+        calls: &[Call],
+    ) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let body = request_body(calls);
+        let request = self
+            .client
+            .post(url.expose())
+            .timeout(CALL_TIMEOUT)
+            .json(&body);
+        let response = request.send().await.map_err(|cause| unavailable(&cause))?;
+        let status = response.status();
+        let bytes = read_limited(response).await?;
+        let read = parse_answers(&bytes, calls.len());
+        read.ok_or_else(|| Error::Unavailable(format!("HTTP {status} without a JSON-RPC answer")))
+    }
+}
+
+fn request_body(calls: &[Call]) -> Value {
+    let one = |(id, (method, params)): (usize, &Call)| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+    match calls {
+        [call] => one((0, call)),
+        calls => calls.iter().enumerate().map(one).collect(),
+    }
+}
+
+async fn read_limited(mut response: reqwest::Response) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|cause| unavailable(&cause))?
+    {
+        if bytes.len() + chunk.len() > ANSWER_LIMIT {
+            return Err(Error::Unavailable("the answer is too large".to_owned()));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Answers by id, as a node may give them in any order; `None` when this is no complete JSON-RPC answer.
+fn parse_answers(bytes: &[u8], expected: usize) -> Option<Vec<Result<Box<RawValue>, Error>>> {
+    let answers: Vec<Answer> = if expected == 1 {
+        let mut only: Answer = serde_json::from_slice(bytes).ok()?;
+        only.id = Some(0);
+        vec![only]
+    } else {
+        serde_json::from_slice(bytes).ok()?
+    };
+    let mut slots: Vec<Option<Result<Box<RawValue>, Error>>> =
+        (0..expected).map(|_| None).collect();
+    for answer in answers {
+        let slot = slots.get_mut(usize::try_from(answer.id?).ok()?)?;
+        *slot = Some(match answer.error {
+            Some(complaint) => Err(refused(complaint)),
+            None => Ok(answer.result.unwrap_or_else(null)),
+        });
+    }
+    slots.into_iter().collect()
+}
+
+/// Throttling is not a verdict: it counts as "could not be asked".
+fn refused(complaint: Complaint) -> Error {
+    const LIMIT_EXCEEDED: i64 = -32005;
+    let message: String = complaint
+        .message
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(500)
+        .collect();
+    let lower = message.to_lowercase();
+    let throttled = complaint.code == LIMIT_EXCEEDED
+        || complaint.code == 429
+        || lower.contains("rate limit")
+        || lower.contains("too many requests");
+    if throttled {
+        return Error::Unavailable(format!("throttled: {message}"));
+    }
+    let data = complaint.data.and_then(|data| match data {
+        Value::String(hex) => hex.parse().ok(),
+        Value::Object(map) => map
+            .get("data")
+            .and_then(Value::as_str)
+            .and_then(|hex| hex.parse().ok()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+    });
+    Error::Refused {
+        code: complaint.code,
+        message,
+        data,
+    }
+}
+
+fn decode<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Error> {
+    serde_json::from_str(raw.get())
+        .map_err(|cause| Error::Unavailable(format!("unreadable answer: {cause}")))
+}
+
+/// A transport failure without its URL, which carries keys.
+fn unavailable(cause: &reqwest::Error) -> Error {
+    let kind = if cause.is_timeout() {
+        "timed out"
+    } else if cause.is_connect() {
+        "connection refused"
+    } else {
+        "connection broke"
+    };
+    Error::Unavailable(kind.to_owned())
+}
+
+fn missing() -> Error {
+    Error::Unavailable("no endpoint is configured".to_owned())
+}
+
+fn null() -> Box<RawValue> {
+    RawValue::from_string("null".to_owned()).expect("null is JSON")
+}

@@ -1,0 +1,144 @@
+//! What an operator may choose, read once at start. Facts about networks and assets are data: `config/networks.toml`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alloy::primitives::Address;
+
+use crate::protocol::Network;
+use crate::secret::Secret;
+
+/// The effective configuration: everything is decided here, nothing later reads the environment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub server: Server,
+    pub store: Store,
+    /// Where the embedded store and throwaway keys live (`DATA_DIR`).
+    pub data_dir: PathBuf,
+    pub auth: Auth,
+    pub settle: Settle,
+    pub evm: Evm,
+    pub log: Log,
+    /// What was decided for the operator, one sentence each, said at start.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub host: IpAddr,
+    pub port: u16,
+    /// Prefix under which the routes are served besides `/`: empty, or `/facilitator`.
+    pub base_path: String,
+    pub cors: Cors,
+    /// Largest request body in bytes.
+    pub body_limit: usize,
+    /// How long a client may take for the request head, and again for the body.
+    pub read_timeout: Duration,
+    pub max_connections: usize,
+    /// How long a drain waits for requests under way after SIGTERM.
+    pub drain_timeout: Duration,
+}
+
+/// Which browser origins may call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cors {
+    Off,
+    Any,
+    Origins(Vec<String>),
+}
+
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// `sqlite://…` or `postgres://…`; it may hold a password.
+    pub url: Secret,
+    pub max_connections: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// Bearer tokens; empty means that nobody needs one.
+    pub tokens: Vec<Secret>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Settle {
+    /// How long `/settle` waits for an outcome before it answers `settlement_pending`; under 30 s.
+    pub timeout: Duration,
+    /// HTTP status of `settlement_pending`: 200, or 500 for resource servers that want it.
+    pub pending_status: u16,
+}
+
+#[derive(Debug, Clone)]
+pub struct Log {
+    pub json: bool,
+    /// A `tracing` filter such as `info,x402_facilitator=debug`.
+    pub filter: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Evm {
+    /// Private keys, hex; one lane per network and key.
+    pub keys: Vec<Secret>,
+    pub networks: Vec<EvmNetwork>,
+}
+
+/// One EVM network with everything the chain room needs to know about it.
+#[derive(Debug, Clone)]
+pub struct EvmNetwork {
+    pub network: Network,
+    pub chain_id: u64,
+    /// Operator-facing name: `base-sepolia`.
+    pub name: String,
+    /// Name in protocol version 1, where it has one.
+    pub v1_name: Option<String>,
+    pub testnet: bool,
+    /// Read endpoints in order of preference; the URLs may carry keys.
+    pub rpc_urls: Vec<Secret>,
+    /// Endpoints that signed transactions go to; the read endpoints where none are set.
+    pub send_urls: Vec<Secret>,
+    /// Where the URLs came from, for the log: `explicit`, `alchemy`, `infura`, `public`.
+    pub rpc_source: &'static str,
+    pub assets: Vec<Asset>,
+    /// Whether assets that are not listed may be paid with.
+    pub any_asset: bool,
+    pub block_time: Duration,
+    /// Blocks, the including one counted, until a settlement is told as settled.
+    pub confirmations: u64,
+    /// Blocks until a settlement is final where the node knows no `finalized` block.
+    pub finality_depth: u64,
+    /// How long a transaction may wait without a receipt before its fee is raised.
+    pub bump_after: Duration,
+    /// Most we ever bid, wei per gas.
+    pub max_fee_per_gas: u128,
+    /// Least priority fee we bid, wei per gas.
+    pub min_priority_fee: u128,
+    /// Most that one signer may spend on this network in a UTC day, wei.
+    pub daily_spend_cap: u128,
+    /// EIP-6492 factories that may be called, each with its gas allowance for the deployment.
+    pub factories: Vec<Factory>,
+}
+
+/// A token that may be paid with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asset {
+    pub address: Address,
+    pub symbol: String,
+    pub decimals: Option<u8>,
+    /// EIP-712 domain, where the token has EIP-3009.
+    pub domain: Option<Domain>,
+}
+
+/// A token's EIP-712 domain name and version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Domain {
+    pub name: String,
+    pub version: String,
+}
+
+/// A wallet factory that EIP-6492 signatures may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Factory {
+    pub address: Address,
+    pub gas: u64,
+}

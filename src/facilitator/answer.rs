@@ -1,0 +1,38 @@
+//! The three answers: rejected (checked, and bad), unavailable (could not find out), unconfirmed (may have happened).
+
+use crate::scheme::Rejection;
+
+/// An answer together with the network to echo on the wire, as the request wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer<T> {
+    pub network: String,
+    pub verdict: T,
+}
+
+/// The answer to `/verify`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Valid { payer: String },
+    Rejected(Rejection),
+    Unavailable(String),
+}
+
+/// The answer to `/settle`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Proven on chain, and told to one caller only. `replayed` when the same caller asked again with the same idempotency key.
+    Settled {
+        transaction: String,
+        payer: String,
+        replayed: bool,
+    },
+    /// Definitive; `transaction` where one is known (a reverted one, or the one that paid already).
+    Rejected {
+        rejection: Rejection,
+        transaction: Option<String>,
+    },
+    /// May have happened: the transaction was made and its outcome is not known yet.
+    Unconfirmed { transaction: String, payer: String },
+    /// Nothing was enqueued.
+    Unavailable(String),
+}

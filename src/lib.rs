@@ -1,0 +1,12 @@
+//! An x402 facilitator: verifies and settles other people's payments, pays the gas, and tells the truth about what happened.
+//!
+//! Rooms, and which way they may look: `http → facilitator → scheme → chain → store → protocol`.
+
+pub mod chain;
+pub mod clock;
+pub mod config;
+pub mod facilitator;
+pub mod protocol;
+pub mod scheme;
+pub mod secret;
+pub mod store;

@@ -1,0 +1,1 @@
+//! `exact` on EVM chains: EIP-3009 and Permit2.

@@ -1,0 +1,90 @@
+//! Schemes: what a payment must satisfy. A scheme turns a [`Payment`] into a [`Checked`] without asking anybody, and that into a [`Verified`]
+//! with at most one question to the chain. Only this room makes a [`Verified`], and only a `Verified` can be enqueued.
+
+pub mod exact_evm;
+mod verified;
+
+use async_trait::async_trait;
+
+use crate::clock::UnixMillis;
+use crate::protocol::response::SupportedKind;
+use crate::protocol::{Network, Payment, Reason};
+
+pub use verified::{Identity, Verified};
+
+/// A payment scheme on a family of networks, named like the specification's file.
+#[async_trait]
+pub trait Scheme: Send + Sync {
+    /// The scheme's name on the wire: `exact`.
+    fn name(&self) -> &'static str;
+
+    /// The networks it settles on.
+    fn networks(&self) -> Vec<Network>;
+
+    /// What `/supported` lists, versions 1 and 2.
+    fn kinds(&self) -> Vec<SupportedKind>;
+
+    /// Extension ids that it honours.
+    fn extensions(&self) -> Vec<&'static str>;
+
+    /// Addresses that pay the gas.
+    fn signers(&self) -> Vec<String>;
+
+    /// Every check that needs no network, signature included.
+    ///
+    /// # Errors
+    /// A payload that cannot be read, so that no payment can be named. Every other failure is in the [`Checked`], whose identity is known.
+    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Box<dyn Checked>, Rejection>;
+}
+
+/// A payment whose identity is known and whose in-process checks are done.
+#[async_trait]
+pub trait Checked: Send + Sync {
+    fn identity(&self) -> &Identity;
+
+    /// The first failed check that no chain read can overrule, in the reference order.
+    fn rejection(&self) -> Option<&Rejection>;
+
+    /// Asks the chain: signature of payers with code, asset, and a simulation of the settlement itself.
+    async fn verify(self: Box<Self>) -> Result<Verified, Refusal>;
+}
+
+/// Checked, and bad.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    pub reason: Reason,
+    /// Free text for people; never part of the reason.
+    pub message: Option<String>,
+    /// The payer as written in the payload, where one was read.
+    pub payer: Option<String>,
+}
+
+impl Rejection {
+    pub fn new(reason: Reason) -> Self {
+        Self {
+            reason,
+            message: None,
+            payer: None,
+        }
+    }
+
+    #[must_use]
+    pub fn because(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+
+    #[must_use]
+    pub fn of(mut self, payer: impl Into<String>) -> Self {
+        self.payer = Some(payer.into());
+        self
+    }
+}
+
+/// Why there is no [`Verified`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    Rejected(Rejection),
+    /// Could not find out. Never a verdict on the payment.
+    Unavailable(String),
+}

@@ -1,0 +1,90 @@
+//! A payment that was verified: the only thing that can be enqueued.
+
+use crate::protocol::{Amount, Network};
+use crate::store::{self, Enqueued, NewSettlement, Store};
+
+/// What names a payment and what a repeated request must share with the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// What can happen once on chain: `eip3009:84532:<token>:<from>:<nonce>`, hex in lower case.
+    pub payment_key: String,
+    /// Digest of the economic terms and the signed digest, hex.
+    pub fingerprint: String,
+    /// Digest of the normalised signature and the extensions used, hex.
+    pub proof: String,
+    /// The payer as written in the payload.
+    pub payer: String,
+}
+
+/// The terms of a verified payment and the work that settles it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub scheme: &'static str,
+    pub network: Network,
+    /// Lower case.
+    pub asset: String,
+    /// Lower case.
+    pub pay_to: String,
+    pub amount: Amount,
+    /// What the chain room needs, as JSON that the store does not read.
+    pub work: String,
+    /// The effect that proves the payment, as JSON that the store does not read.
+    pub expect: String,
+    /// The only signer that may send it, where the payment names one.
+    pub required_sender: Option<String>,
+    /// Whether it may share a transaction with others.
+    pub batchable: bool,
+}
+
+/// Made only in `scheme`, after every check passed.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    identity: Identity,
+    terms: Terms,
+}
+
+impl Verified {
+    pub(super) fn new(identity: Identity, terms: Terms) -> Self {
+        Self { identity, terms }
+    }
+
+    pub fn payer(&self) -> &str {
+        &self.identity.payer
+    }
+
+    /// Puts the payment into the queue, once per payment key. The only caller of the store's insert.
+    pub async fn enqueue(
+        self,
+        store: &Store,
+        request: Request<'_>,
+    ) -> Result<Enqueued, store::Error> {
+        let Self { identity, terms } = self;
+        let new = NewSettlement {
+            payment_key: identity.payment_key,
+            fingerprint: identity.fingerprint,
+            proof: identity.proof,
+            caller: request.caller.to_owned(),
+            scheme: terms.scheme.to_owned(),
+            network: terms.network,
+            wire_network: request.wire_network.to_owned(),
+            asset: terms.asset,
+            payer: identity.payer,
+            pay_to: terms.pay_to,
+            amount: terms.amount,
+            work: terms.work,
+            expect: terms.expect,
+            required_sender: terms.required_sender,
+            batchable: terms.batchable,
+            deadline: request.deadline,
+        };
+        store.enqueue(new).await
+    }
+}
+
+/// Who asks, and until when they wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    pub caller: &'a str,
+    pub wire_network: &'a str,
+    pub deadline: crate::clock::UnixMillis,
+}
