@@ -143,11 +143,12 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Claims the one delivery of a success. False when somebody was told already, or it is not settled any more.
+    /// Claims the one delivery of a success; claiming again with the same delivery is the same claim. False when somebody else was told already, or
+    /// it is not settled any more.
     pub async fn deliver(&self, id: &str, delivery: &Delivery) -> Result<bool> {
         let done = sqlx::query(
             "update settlements set delivered_at = $1, delivered_to = $2, delivery_key = $3, delivery_id = $4 \
-             where id = $5 and state = 'settled' and delivered_at is null",
+             where id = $5 and state = 'settled' and (delivered_at is null or delivery_id = $4)",
         )
         .bind(self.now())
         .bind(&delivery.caller)

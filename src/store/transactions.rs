@@ -106,17 +106,7 @@ impl Store {
             return Ok(Submitted::Crowded(crowded));
         }
         let id = new_id();
-        sqlx::query(
-            "insert into transactions (id, network, signer, account_nonce, state, created_at, updated_at) \
-             values ($1, $2, $3, $4, 'signed', $5, $5)",
-        )
-        .bind(&id)
-        .bind(lease.network().as_str())
-        .bind(lease.signer())
-        .bind(to_i64(account_nonce)?)
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
+        insert_transaction(&mut tx, &id, lease, account_nonce, now).await?;
         insert_attempt(&mut tx, &id, 0, &attempt, now).await?;
         for payment in &payments {
             sqlx::query("insert into settlement_transactions (settlement_id, transaction_id, role) values ($1, $2, $3)")
@@ -157,6 +147,29 @@ impl Store {
         }
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// Stores a noop at an account nonce that was taken but has no transaction.
+    pub async fn fill_gap(&self, lease: &Lease, account_nonce: u64, attempt: &NewAttempt) -> Result<()> {
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        self.fence(&mut tx, lease).await?;
+        let id = new_id();
+        insert_transaction(&mut tx, &id, lease, account_nonce, now).await?;
+        insert_attempt(&mut tx, &id, 0, attempt, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Whether any transaction of the signer is on record at this account nonce.
+    pub async fn has_transaction(&self, network: &Network, signer: &str, account_nonce: u64) -> Result<bool> {
+        let row = sqlx::query("select id from transactions where network = $1 and signer = $2 and account_nonce = $3")
+            .bind(network.as_str())
+            .bind(signer)
+            .bind(to_i64(account_nonce)?)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.is_some())
     }
 
     /// Notes that some node took the bytes, or may have.
@@ -259,6 +272,27 @@ async fn crowded_out(
         }
     }
     Ok(crowded)
+}
+
+async fn insert_transaction(
+    tx: &mut Transaction<'static, Any>,
+    id: &str,
+    lease: &Lease,
+    account_nonce: u64,
+    now: i64,
+) -> Result<()> {
+    sqlx::query(
+        "insert into transactions (id, network, signer, account_nonce, state, created_at, updated_at) \
+         values ($1, $2, $3, $4, 'signed', $5, $5)",
+    )
+    .bind(id)
+    .bind(lease.network().as_str())
+    .bind(lease.signer())
+    .bind(to_i64(account_nonce)?)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 async fn insert_attempt(

@@ -29,6 +29,7 @@ impl Error {
                     || says("revert")
                     || says("out of gas")
                     || says("outofgas")
+                    || says("oog")
                     || says("invalid opcode")
             }
         }

@@ -3,7 +3,7 @@
 //! Pull queued payments → simulate exactly what will be signed → sign → store bytes and states in one database transaction → only then send.
 //! It alone raises fees, fills gaps and turns what can no longer pay into a noop. What became of a transaction the watcher reports.
 
-mod pull;
+pub(super) mod pull;
 mod recover;
 mod tend;
 
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::broadcast::{self, Class};
 use super::chain::Chain;
+use super::fees::Market;
 use crate::hooks::Point;
 use crate::observe;
 use crate::signer::{Signed, Signer};
@@ -45,6 +46,8 @@ pub struct Lane {
     /// Transactions without a proven end, as last read.
     open: Vec<InFlight>,
     sent_at: HashMap<String, Instant>,
+    /// As last read; only to give simulations a price.
+    market: Option<Market>,
 }
 
 /// Why a lane's work ended.
@@ -66,6 +69,7 @@ impl Lane {
             paused: None,
             open: Vec::new(),
             sent_at: HashMap::new(),
+            market: None,
         }
     }
 
