@@ -4,7 +4,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Parts;
 use crate::observe;
-use crate::store::{Delivery, Store};
+use crate::store::{Delivered, Delivery, Store};
 
 /// The right to tell a success, held while it is being claimed.
 pub(super) struct DeliveryClaim {
@@ -17,19 +17,21 @@ pub(super) struct DeliveryClaim {
 }
 
 impl DeliveryClaim {
-    pub(super) fn new(parts: &Parts, settlement_id: &str, delivery: &Delivery) -> Self {
+    /// Nothing is claimed yet.
+    pub(super) fn new(parts: &Parts, settlement_id: &str, delivery: Delivery) -> Self {
         Self {
             store: parts.store.clone(),
             tasks: parts.tasks.clone(),
             settlement_id: settlement_id.to_owned(),
-            delivery: delivery.clone(),
-            is_open: true,
+            delivery,
+            is_open: false,
         }
     }
 
     /// Claims the delivery. True when the caller is the one to be told; it must then answer without waiting for anything more.
-    pub(super) async fn take(mut self) -> bool {
-        // Dropped inside this await, the commit may or may not have happened: then `drop` takes it back.
+    pub(super) async fn take(&mut self) -> bool {
+        // Dropped inside this await, or failed, the commit may or may not have happened: the claim stays open until a look at the row says so.
+        self.is_open = true;
         match self.store.deliver(&self.settlement_id, &self.delivery).await {
             Ok(is_ours) => {
                 self.is_open = false;
@@ -37,11 +39,18 @@ impl DeliveryClaim {
             }
             Err(cause) => {
                 observe::store_trouble(&cause);
-                // The same delivery is claimed again by the next look at the row.
-                self.is_open = false;
                 false
             }
         }
+    }
+
+    /// Whether a row's delivery is this very one, claimed by a commit whose answer got lost. It must be told now.
+    pub(super) fn recognise(&mut self, delivered: &Delivered) -> bool {
+        let is_ours = delivered.id == self.delivery.id;
+        if is_ours {
+            self.is_open = false;
+        }
+        is_ours
     }
 }
 

@@ -10,7 +10,7 @@ use crate::hooks::Point;
 use crate::observe;
 use crate::protocol::{Payment, Reason};
 use crate::scheme::{self, Checked, Refusal, Rejection};
-use crate::store::{Delivered, Delivery, Enqueued, POLL, Settlement, Stage};
+use crate::store::{Delivered, Delivery, Enqueued, POLL, Proof, Settlement, Stage};
 
 /// A request that waits for a payment's outcome.
 struct Waiter<'a> {
@@ -19,8 +19,6 @@ struct Waiter<'a> {
     /// The code to answer when the window passed.
     expired: Reason,
     deadline: UnixMillis,
-    /// Names this request in the row, should it be the one that is told.
-    delivery: Delivery,
 }
 
 impl Facilitator {
@@ -49,7 +47,6 @@ impl Facilitator {
             payer: checked.identity().payer.clone(),
             expired: checked.expired(),
             deadline,
-            delivery: Delivery::new(request.caller.as_str(), request.idempotency_key),
         };
         if let Some(row) = self.on_record(checked.as_ref()).await? {
             return self.join(&row, checked.as_ref(), &waiter).await;
@@ -93,6 +90,8 @@ impl Facilitator {
     /// Waits for the outcome until the deadline. The settlement goes on whether or not anybody waits.
     async fn wait(&self, id: &str, waiter: &Waiter<'_>) -> Outcome {
         let bell = self.parts.store.settlement_bell(id);
+        let delivery = Delivery::new(waiter.request.caller.as_str(), waiter.request.idempotency_key);
+        let mut claim = DeliveryClaim::new(&self.parts, id, delivery);
         let mut submitted: Option<String> = None;
         loop {
             let rung = bell.next();
@@ -103,7 +102,7 @@ impl Facilitator {
                     if let Stage::Submitted { transaction } = &row.stage {
                         submitted = Some(transaction.clone());
                     }
-                    if let Some(outcome) = self.conclude(&row, waiter, is_late).await {
+                    if let Some(outcome) = self.conclude(&row, waiter, &mut claim, is_late).await {
                         return outcome;
                     }
                 }
@@ -125,11 +124,16 @@ impl Facilitator {
     }
 
     /// What a row means for this waiter; `None` to go on waiting.
-    async fn conclude(&self, row: &Settlement, waiter: &Waiter<'_>, is_late: bool) -> Option<Outcome> {
+    async fn conclude(&self, row: &Settlement, waiter: &Waiter<'_>, claim: &mut DeliveryClaim, is_late: bool) -> Option<Outcome> {
         let rejected = |reason: Reason, message: Option<&str>, transaction: Option<&String>| {
             let mut rejection = Rejection::new(reason).of(waiter.payer.clone());
             rejection.message = message.map(ToOwned::to_owned);
             Some(Outcome::Rejected { rejection, transaction: transaction.cloned() })
+        };
+        let settled = |proof: &Proof, replayed: bool| Outcome::Settled {
+            transaction: proof.transaction.clone(),
+            payer: waiter.payer.clone(),
+            replayed,
         };
         match &row.stage {
             Stage::Queued if is_late => {
@@ -142,19 +146,9 @@ impl Facilitator {
                 transaction: transaction.clone(),
                 payer: waiter.payer.clone(),
             }),
-            Stage::Settled { proof, delivered: None } => {
-                let claim = DeliveryClaim::new(&self.parts, &row.id, &waiter.delivery);
-                claim.take().await.then(|| Outcome::Settled {
-                    transaction: proof.transaction.clone(),
-                    payer: waiter.payer.clone(),
-                    replayed: false,
-                })
-            }
-            Stage::Settled { proof, delivered: Some(delivered) } if is_replay(delivered, waiter.request) => Some(Outcome::Settled {
-                transaction: proof.transaction.clone(),
-                payer: waiter.payer.clone(),
-                replayed: true,
-            }),
+            Stage::Settled { proof, delivered: None } => claim.take().await.then(|| settled(proof, false)),
+            Stage::Settled { proof, delivered: Some(delivered) } if claim.recognise(delivered) => Some(settled(proof, false)),
+            Stage::Settled { proof, delivered: Some(delivered) } if is_replay(delivered, waiter.request) => Some(settled(proof, true)),
             Stage::Settled { proof, delivered: Some(_) } => rejected(Reason::DuplicateSettlement, Some("this payment was settled and its success delivered"), Some(&proof.transaction)),
             Stage::SettledElsewhere { transaction } => rejected(Reason::DuplicateSettlement, Some("this payment was settled by somebody else"), Some(transaction)),
             Stage::Failed { reason, message, transaction } => rejected(*reason, message.as_deref(), transaction.as_ref()),

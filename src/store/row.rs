@@ -11,7 +11,7 @@ macro_rules! settlement_columns {
     () => {
         "id, payment_key, fingerprint, proof, caller, scheme, network, wire_network, asset, payer, pay_to, amount, work, expect, \
          required_sender, batchable, state, reason, message, deadline, expires_at, created_at, updated_at, transaction_hash, log_index, \
-         block_number, block_hash, final_at, delivered_at, delivered_to, delivery_key"
+         block_number, block_hash, final_at, delivered_at, delivered_to, delivery_key, delivery_id"
     };
 }
 pub(super) use settlement_columns;
@@ -71,6 +71,8 @@ pub struct Proof {
 /// Who was told the success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
+    /// Names the one answer that was claimed.
+    pub id: String,
     pub caller: String,
     pub idempotency_key: Option<String>,
 }
@@ -155,7 +157,9 @@ fn read_delivered(row: &AnyRow) -> Result<Option<Delivered>> {
     }
     let caller: Option<String> = row.try_get("delivered_to")?;
     let caller = caller.ok_or_else(|| impossible("delivered_to", "null"))?;
-    Ok(Some(Delivered { caller, idempotency_key: row.try_get("delivery_key")? }))
+    let id: Option<String> = row.try_get("delivery_id")?;
+    let id = id.ok_or_else(|| impossible("delivery_id", "null"))?;
+    Ok(Some(Delivered { id, caller, idempotency_key: row.try_get("delivery_key")? }))
 }
 
 fn read_reason(row: &AnyRow) -> Result<Reason> {
