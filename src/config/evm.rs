@@ -128,7 +128,8 @@ fn find(catalogue: &Catalogue, entry: &str) -> Parsed<Facts> {
     };
     match catalogue.by_chain_id(chain_id) {
         Some(facts) => Ok(facts.clone()),
-        None => Facts::of_unknown_chain(chain_id).map_err(|message| format!("names {message}")),
+        None => Facts::of_unknown_chain(chain_id)
+            .map_err(|message| format!("names an impossible network: {message}")),
     }
 }
 
@@ -271,3 +272,6 @@ fn has_twins<T: PartialEq>(values: &[T]) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests;

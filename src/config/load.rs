@@ -25,7 +25,7 @@ impl Config {
     /// Makes `DATA_DIR` where something is to be kept in it, and the throwaway key where no key is given; touches nothing when there are problems.
     pub fn load(environment: &Environment) -> Result<Self, Problems> {
         let mut reader = Reader::new(environment);
-        let data_dir = PathBuf::from(reader.value("DATA_DIR", |text| Ok(text.to_owned())));
+        let data_dir = reader.value("DATA_DIR", data_dir);
         let mut config = Self {
             server: server(&mut reader),
             store: store(&mut reader, &data_dir),
@@ -49,14 +49,14 @@ impl Config {
 fn server(reader: &mut Reader<'_>) -> Server {
     Server {
         host: reader.value("HOST", host),
-        port: reader.value("PORT", |text| value::whole(text, &0..=u16::MAX)),
+        port: reader.value("PORT", |text| value::whole(text, 0, u16::MAX)),
         base_path: reader.optional("BASE_PATH", base_path).unwrap_or_default(),
         cors: reader.value("CORS_ORIGINS", cors),
         body_limit: reader.value("BODY_LIMIT_BYTES", |text| {
-            value::whole(text, &1024..=16_777_216)
+            value::whole(text, 1024, 16_777_216)
         }),
         read_timeout: milliseconds(reader, "READ_TIMEOUT_MS", 100, 120_000),
-        max_connections: reader.value("MAX_CONNECTIONS", |text| value::whole(text, &1..=1_000_000)),
+        max_connections: reader.value("MAX_CONNECTIONS", |text| value::whole(text, 1, 1_000_000)),
         drain_timeout: milliseconds(reader, "DRAIN_TIMEOUT_MS", 0, 600_000),
     }
 }
@@ -66,7 +66,7 @@ fn store(reader: &mut Reader<'_>, data_dir: &Path) -> Store {
     Store {
         url: chosen.unwrap_or_else(|| embedded_database(data_dir)),
         max_connections: reader.value("DATABASE_MAX_CONNECTIONS", |text| {
-            value::whole(text, &1..=1000)
+            value::whole(text, 1, 1000)
         }),
     }
 }
@@ -96,7 +96,7 @@ fn settle(reader: &mut Reader<'_>) -> Settle {
 
 fn settle_timeout(reader: &mut Reader<'_>) -> Duration {
     let (name, alias) = ("SETTLE_TIMEOUT_MS", "SETTLEMENT_RECEIPT_TIMEOUT_MS");
-    let parse = |text: &str| value::whole(text, &100..=3_600_000_u64);
+    let parse = |text: &str| value::whole(text, 100, 3_600_000_u64);
     let aliased = reader.optional(alias, parse);
     let (used, chosen) = match aliased {
         Some(chosen) if reader.environment.get(name).is_none() => (alias, chosen),
@@ -189,7 +189,7 @@ fn with_cause(error: &throwaway::Error) -> String {
 }
 
 fn milliseconds(reader: &mut Reader<'_>, name: &str, least: u64, most: u64) -> Duration {
-    Duration::from_millis(reader.value(name, |text| value::whole(text, &(least..=most))))
+    Duration::from_millis(reader.value(name, |text| value::whole(text, least, most)))
 }
 
 fn host(text: &str) -> Parsed<IpAddr> {
@@ -250,6 +250,14 @@ fn database_url(text: &str) -> Parsed<Secret> {
         return Ok(Secret::new(text));
     }
     Err("must be a sqlite://, postgres:// or postgresql:// URL".to_owned())
+}
+
+/// A directory; URLs, and so the embedded database's, cannot carry `..` as it is.
+fn data_dir(text: &str) -> Parsed<PathBuf> {
+    if text.split('/').any(|part| part == "..") {
+        return Err("must be a path without `..`".to_owned());
+    }
+    Ok(PathBuf::from(text))
 }
 
 /// SQLite's URL for the file in `data_dir`; what has a meaning in URLs is escaped.

@@ -139,7 +139,7 @@ impl Facts {
     /// A chain that no file tells about: cautious defaults, no name in version 1, no asset, no public endpoint.
     pub(super) fn of_unknown_chain(chain_id: u64) -> Parsed<Self> {
         let mut fields = Table::new();
-        let id = i64::try_from(in_range("a chain id", chain_id, &CHAIN_IDS)?);
+        let id = i64::try_from(in_range("chain_id", chain_id, &CHAIN_IDS)?);
         fields.insert(
             "chain_id".to_owned(),
             Value::Integer(id.unwrap_or_default()),

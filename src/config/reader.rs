@@ -220,7 +220,7 @@ mod tests {
         let environment = Environment::default();
         let mut reader = Reader::new(&environment);
         assert_eq!(
-            reader.value("PORT", |text| value::whole(text, &0..=u16::MAX)),
+            reader.value("PORT", |text| value::whole(text, 0, u16::MAX)),
             8090
         );
         assert_eq!(reader.problems, []);

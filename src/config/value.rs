@@ -1,7 +1,6 @@
 //! One value at a time, from text to type. An error continues the sentence that the variable's name begins.
 
 use std::fmt::Display;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use alloy::primitives::Address;
@@ -16,7 +15,8 @@ pub(super) type Parsed<T> = Result<T, String>;
 /// Gas for deploying a wallet, where the operator names a factory and no number.
 const FACTORY_GAS: u64 = 500_000;
 /// Room for any wallet we know, and a bound on what one payment can burn.
-const FACTORY_GAS_RANGE: RangeInclusive<u64> = 21_000..=5_000_000;
+const MOST_FACTORY_GAS: u64 = 5_000_000;
+const LEAST_FACTORY_GAS: u64 = 21_000;
 /// Longest value that is quoted back. A key is longer.
 const QUOTE_LIMIT: usize = 40;
 
@@ -53,15 +53,14 @@ pub(super) fn quote(text: &str) -> String {
 }
 
 /// A whole number within a range.
-pub(super) fn whole<T>(text: &str, range: &RangeInclusive<T>) -> Parsed<T>
+pub(super) fn whole<T>(text: &str, least: T, most: T) -> Parsed<T>
 where
     T: FromStr + PartialOrd + Display,
 {
     text.parse()
         .ok()
-        .filter(|number| range.contains(number))
+        .filter(|number| (&least..=&most).contains(&number))
         .ok_or_else(|| {
-            let (least, most) = (range.start(), range.end());
             format!(
                 "must be a whole number from {least} to {most}, not {}",
                 quote(text)
@@ -124,7 +123,7 @@ pub(super) fn address(text: &str) -> Parsed<Address> {
 /// `0xaddress` or `0xaddress:gas`.
 pub(super) fn factory(text: &str) -> Parsed<Factory> {
     let (target, gas) = match text.split_once(':') {
-        Some((target, gas)) => (target, whole(gas, &FACTORY_GAS_RANGE)?),
+        Some((target, gas)) => (target, whole(gas, LEAST_FACTORY_GAS, MOST_FACTORY_GAS)?),
         None => (text, FACTORY_GAS),
     };
     Ok(Factory {
@@ -279,16 +278,13 @@ mod tests {
     #[test]
     fn names_the_entry_of_a_list_that_is_wrong() {
         assert_eq!(
-            each("1, x,,3, y", |text| whole(text, &0..=9_u8)),
+            each("1, x,,3, y", |text| whole(text, 0, 9_u8)),
             Err(vec![
                 "(entry 2) must be a whole number from 0 to 9, not `x`".to_owned(),
                 "(entry 4) must be a whole number from 0 to 9, not `y`".to_owned(),
             ])
         );
-        assert_eq!(
-            each(" 1 ,2,", |text| whole(text, &0..=9_u8)),
-            Ok(vec![1, 2])
-        );
+        assert_eq!(each(" 1 ,2,", |text| whole(text, 0, 9_u8)), Ok(vec![1, 2]));
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn an_unknown_chain_is_a_mainnet_unless_development_nodes_have_its_id() {
     assert!(Facts::of_unknown_chain(31_337).unwrap().testnet);
     assert_eq!(
         Facts::of_unknown_chain(0),
-        Err("a chain id must be from 1 to 9007199254740991, not 0".to_owned())
+        Err("chain_id must be from 1 to 9007199254740991, not 0".to_owned())
     );
 }
 
