@@ -8,7 +8,7 @@ mod networks;
 mod problem;
 mod reader;
 mod summary;
-mod throwaway;
+pub mod throwaway;
 mod validate;
 mod value;
 pub mod variables;
@@ -24,7 +24,6 @@ use crate::secret::Secret;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems};
-pub use throwaway::throwaway_key;
 
 /// The effective configuration: everything is decided here, nothing later reads the environment.
 #[derive(Debug, Clone)]

@@ -100,10 +100,6 @@ impl<'a> Reader<'a> {
         parse: impl Fn(&str) -> Parsed<T>,
     ) -> Option<Vec<T>> {
         match value::each(text, parse) {
-            Ok(values) if values.is_empty() => {
-                self.problem(name, "has only empty entries");
-                None
-            }
             Ok(values) => Some(values),
             Err(messages) => {
                 for message in messages {

@@ -27,7 +27,7 @@ pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
         .filter(|entry| !entry.is_empty())
 }
 
-/// Reads every entry of a comma-separated list; an error says which entry it is.
+/// Reads every entry of a comma-separated list; an error says which entry it is. A list without entries is an error too.
 pub(super) fn each<T>(
     text: &str,
     parse: impl Fn(&str) -> Parsed<T>,
@@ -39,6 +39,9 @@ pub(super) fn each<T>(
             Ok(value) => good.push(value),
             Err(message) => bad.push(format!("(entry {}) {message}", index + 1)),
         }
+    }
+    if good.is_empty() && bad.is_empty() {
+        bad.push("has only empty entries".to_owned());
     }
     if bad.is_empty() { Ok(good) } else { Err(bad) }
 }
@@ -55,7 +58,7 @@ pub(super) fn quote(text: &str) -> String {
 /// A whole number within a range.
 pub(super) fn whole<T>(text: &str, least: T, most: T) -> Parsed<T>
 where
-    T: FromStr + PartialOrd + Display,
+    T: Copy + FromStr + PartialOrd + Display,
 {
     text.parse()
         .ok()

@@ -29,136 +29,114 @@ fn directory() -> String {
     std::env::temp_dir().join(name).to_str().unwrap().to_owned()
 }
 
+fn assert_refused(cases: &[(&str, &str, &str)]) {
+    for (name, value, message) in cases {
+        assert_eq!(problems(&[(name, value)]), [format!("{name} {message}")]);
+    }
+}
+
 #[test]
-fn refuses_every_value_that_makes_no_sense() {
+fn refuses_server_settings_that_make_no_sense() {
+    let path = "must be a path such as /facilitator, not";
+    let origin = "must be off, * or origins such as https://shop.example, not";
     for (name, value, message) in [
-        (
-            "PORT",
-            "eighty",
-            "must be a whole number from 0 to 65535, not `eighty`",
-        ),
-        (
-            "PORT",
-            "65536",
-            "must be a whole number from 0 to 65535, not `65536`",
-        ),
-        (
-            "HOST",
-            "localhost",
-            "must be an IP address such as 0.0.0.0 or ::, not `localhost`",
-        ),
-        (
-            "BASE_PATH",
-            "pay",
-            "must be a path such as /facilitator, not `pay`",
-        ),
-        (
-            "BASE_PATH",
-            "/a//b",
-            "must be a path such as /facilitator, not `/a//b`",
-        ),
-        (
-            "BASE_PATH",
-            "/{id}",
-            "must be a path such as /facilitator, not `/{id}`",
-        ),
-        (
-            "BASE_PATH",
-            "/../x",
-            "must be a path such as /facilitator, not `/../x`",
-        ),
+        ("BASE_PATH", "pay", format!("{path} `pay`")),
+        ("BASE_PATH", "/a//b", format!("{path} `/a//b`")),
+        ("BASE_PATH", "/{id}", format!("{path} `/{{id}}`")),
+        ("BASE_PATH", "/../x", format!("{path} `/../x`")),
         (
             "CORS_ORIGINS",
             "https://shop.example/",
-            "(entry 1) must be off, * or origins such as https://shop.example, not `https://shop.example/`",
+            format!("(entry 1) {origin} `https://shop.example/`"),
         ),
         (
             "CORS_ORIGINS",
             "https://shop.example,*",
-            "(entry 2) must be off, * or origins such as https://shop.example, not `*`",
+            format!("(entry 2) {origin} `*`"),
         ),
+        ("CORS_ORIGINS", ",", "has only empty entries".to_owned()),
         (
-            "BODY_LIMIT_BYTES",
-            "0",
-            "must be a whole number from 1024 to 16777216, not `0`",
+            "HOST",
+            "localhost",
+            "must be an IP address such as 0.0.0.0 or ::, not `localhost`".to_owned(),
         ),
-        (
-            "READ_TIMEOUT_MS",
-            "10s",
-            "must be a whole number from 100 to 120000, not `10s`",
-        ),
-        (
-            "MAX_CONNECTIONS",
-            "0",
-            "must be a whole number from 1 to 1000000, not `0`",
-        ),
-        (
-            "DRAIN_TIMEOUT_MS",
-            "-1",
-            "must be a whole number from 0 to 600000, not `-1`",
-        ),
-        (
-            "DATABASE_URL",
-            "mysql://user:s3cret@db.example/pay",
-            "must be a sqlite://, postgres:// or postgresql:// URL",
-        ),
-        (
-            "DATABASE_URL",
-            "postgres://user:s3cret@db.example:port/pay",
-            "must be a sqlite://, postgres:// or postgresql:// URL",
-        ),
-        (
-            "DATABASE_MAX_CONNECTIONS",
-            "0",
-            "must be a whole number from 1 to 1000, not `0`",
-        ),
-        (
-            "BEARER_TOKEN",
-            "short",
-            "must be at least 16 visible ASCII characters without spaces",
-        ),
+    ] {
+        assert_refused(&[(name, value, &message)]);
+    }
+}
+
+#[test]
+fn refuses_numbers_out_of_range() {
+    for (name, least, most, value) in [
+        ("PORT", 0, 65535, "eighty"),
+        ("PORT", 0, 65535, "65536"),
+        ("BODY_LIMIT_BYTES", 1024, 16_777_216, "0"),
+        ("READ_TIMEOUT_MS", 100, 120_000, "10s"),
+        ("MAX_CONNECTIONS", 1, 1_000_000, "0"),
+        ("DRAIN_TIMEOUT_MS", 0, 600_000, "-1"),
+        ("DATABASE_MAX_CONNECTIONS", 1, 1000, "0"),
+        ("SETTLE_TIMEOUT_MS", 100, 3_600_000, "0"),
+        ("SETTLEMENT_RECEIPT_TIMEOUT_MS", 100, 3_600_000, "1.5"),
+    ] {
+        let message = format!("must be a whole number from {least} to {most}, not `{value}`");
+        assert_refused(&[(name, value, &message)]);
+    }
+}
+
+#[test]
+fn refuses_choices_that_do_not_exist() {
+    let filter = "must be a filter such as info,x402_facilitator=debug, not `info,=loud=`";
+    assert_refused(&[
         (
             "SETTLE_AUTH",
             "maybe",
             "must be required or off, not `maybe`",
         ),
         (
-            "SETTLE_TIMEOUT_MS",
-            "0",
-            "must be a whole number from 100 to 3600000, not `0`",
-        ),
-        (
             "SETTLE_PENDING_STATUS",
             "202",
             "must be 200 or 500, not `202`",
         ),
+        ("EVM_ANY_ASSET", "yes", "must be true or false, not `yes`"),
+        ("LOG_FORMAT", "xml", "must be pretty or json, not `xml`"),
+        ("RUST_LOG", "info,=loud=", filter),
+    ]);
+}
+
+#[test]
+fn refuses_secrets_that_cannot_be_any() {
+    let database = "must be a sqlite://, postgres:// or postgresql:// URL";
+    let token = "must be at least 16 visible ASCII characters without spaces";
+    let key = "(entry 1) must be a private key: 64 hex digits, with or without 0x";
+    assert_refused(&[
         (
-            "EVM_PRIVATE_KEY",
-            "0xs3cret",
-            "(entry 1) must be a private key: 64 hex digits, with or without 0x",
+            "DATABASE_URL",
+            "mysql://user:s3cret@db.example/pay",
+            database,
         ),
+        (
+            "DATABASE_URL",
+            "postgres://user:s3cret@db.example:port/pay",
+            database,
+        ),
+        ("BEARER_TOKEN", "s3cret", token),
+        ("EVM_PRIVATE_KEY", "0xs3cret", key),
         ("EVM_PRIVATE_KEY", ",", "has only empty entries"),
         (
             "ALCHEMY_API_KEY",
             "s3cret/../",
             "must have only letters, digits, - and _",
         ),
-        ("EVM_ANY_ASSET", "yes", "must be true or false, not `yes`"),
-        ("LOG_FORMAT", "xml", "must be pretty or json, not `xml`"),
-        (
-            "RUST_LOG",
-            "info,=loud=",
-            "must be a filter such as info,x402_facilitator=debug, not `info,=loud=`",
-        ),
+    ]);
+}
+
+#[test]
+fn refuses_places_on_disk_that_are_no_use() {
+    let file = "names a file that cannot be read: entity not found";
+    assert_refused(&[
         ("DATA_DIR", "data/../x", "must be a path without `..`"),
-        (
-            "NETWORKS_FILE",
-            "/nonexistent/networks.toml",
-            "names a file that cannot be read: entity not found",
-        ),
-    ] {
-        assert_eq!(problems(&[(name, value)]), [format!("{name} {message}")]);
-    }
+        ("NETWORKS_FILE", "/nonexistent/networks.toml", file),
+    ]);
 }
 
 #[test]
