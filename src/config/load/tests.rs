@@ -250,11 +250,19 @@ fn starts_on_base_sepolia_with_a_key_of_its_own_when_nothing_is_configured() {
 }
 
 #[test]
-fn a_directory_with_odd_letters_makes_a_readable_database_url() {
-    assert_eq!(
-        embedded_database(Path::new("my data?/100%")).expose(),
-        "sqlite://my%20data%3F/100%25/facilitator.db"
-    );
+fn the_embedded_database_has_a_url_that_reading_does_not_change() {
+    for (directory, expected) in [
+        ("./data", "sqlite://./data/facilitator.db"),
+        ("/var/lib/pay", "sqlite:///var/lib/pay/facilitator.db"),
+        (
+            "My data?/100%",
+            "sqlite://My%20data%3F/100%25/facilitator.db",
+        ),
+    ] {
+        let url = embedded_database(Path::new(directory));
+        assert_eq!(url.expose(), expected);
+        assert_eq!(Url::parse(expected).unwrap().as_str(), expected);
+    }
 }
 
 #[test]
