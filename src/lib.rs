@@ -6,6 +6,7 @@ pub mod chain;
 pub mod clock;
 pub mod config;
 pub mod facilitator;
+pub mod http;
 pub mod protocol;
 pub mod scheme;
 pub mod secret;

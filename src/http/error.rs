@@ -1,0 +1,340 @@
+//! The one place that chooses an HTTP status, and the shape of whatever is not a success.
+//!
+//! | what happened | status |
+//! |---|---|
+//! | verified, settled, or the payment is bad | 200 |
+//! | the envelope cannot be read (`invalid_json`, `missing_parameters`), a bad `Idempotency-Key` | 400 |
+//! | no valid token | 401 |
+//! | body too large, too slow | 413, 408 |
+//! | could not find out, or no capacity before the deadline | 503 with `Retry-After` |
+//! | may have happened (`settlement_pending`) | as configured, 200 by default, with `Retry-After` |
+//! | our own fault | 500 |
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use super::endpoint::Endpoint;
+use crate::facilitator::{Answer, Outcome, Verdict};
+use crate::protocol::Reason;
+use crate::protocol::response::{SettleResponse, UNKNOWN_NETWORK, VerifyResponse};
+use crate::scheme::Rejection;
+
+/// Seconds after which asking again makes sense.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Longest `invalidMessage` or `errorMessage`, in characters.
+const MESSAGE_LIMIT: usize = 500;
+
+/// The answer to `/verify`.
+pub(super) fn verify(answer: Answer<Verdict>) -> Response<Body> {
+    let (status, body) = verify_parts(answer.verdict);
+    let mut response = json(status, &body);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
+}
+
+/// The answer to `/settle`; `pending` is the status of an outcome that is not known yet.
+pub(super) fn settle(answer: Answer<Outcome>, pending: StatusCode) -> Response<Body> {
+    let replayed = matches!(answer.verdict, Outcome::Settled { replayed: true, .. });
+    let unconfirmed = matches!(answer.verdict, Outcome::Unconfirmed { .. });
+    let (status, body) = settle_parts(answer, pending);
+    let mut response = json(status, &body);
+    if unconfirmed || status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    if replayed {
+        let yes = HeaderValue::from_static("true");
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, yes);
+    }
+    response
+}
+
+fn verify_parts(verdict: Verdict) -> (StatusCode, VerifyResponse) {
+    match verdict {
+        Verdict::Valid { payer } => {
+            let valid = VerifyResponse {
+                is_valid: true,
+                invalid_reason: None,
+                invalid_message: None,
+                payer: Some(payer),
+            };
+            (StatusCode::OK, valid)
+        }
+        Verdict::Rejected(rejection) => (status_of(rejection.reason), invalid(rejection)),
+        Verdict::Unavailable(cause) => {
+            tracing::warn!(?cause, "could not verify");
+            let reason = Reason::UnexpectedVerifyError;
+            let message = "the payment could not be checked now; nothing is wrong with it as far as we know";
+            (StatusCode::SERVICE_UNAVAILABLE, invalid(Rejection::new(reason).because(message)))
+        }
+    }
+}
+
+fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, SettleResponse) {
+    let network = answer.network;
+    match answer.verdict {
+        Outcome::Settled { transaction, payer, replayed: _ } => {
+            let settled = SettleResponse {
+                success: true,
+                error_reason: None,
+                error_message: None,
+                payer: Some(payer),
+                transaction,
+                network: or_unknown(network),
+            };
+            (StatusCode::OK, settled)
+        }
+        Outcome::Rejected { rejection, transaction } => {
+            (status_of(rejection.reason), unsettled(rejection, transaction, network))
+        }
+        Outcome::Unconfirmed { transaction, payer } => {
+            // Clients retry a pending answer if it names a transaction and take it for final if it does not.
+            debug_assert!(!transaction.is_empty(), "a pending answer names its transaction");
+            let message = "the transaction was made and its outcome is not known yet; ask again";
+            let rejection = Rejection::new(Reason::SettlementPending).because(message).of(payer);
+            (pending, unsettled(rejection, Some(transaction), network))
+        }
+        Outcome::Unavailable(cause) => {
+            tracing::warn!(?cause, "could not settle");
+            let message = "the payment could not be settled now; nothing was started";
+            let rejection = Rejection::new(Reason::UnexpectedSettleError).because(message);
+            (StatusCode::SERVICE_UNAVAILABLE, unsettled(rejection, None, network))
+        }
+    }
+}
+
+/// The status of a definitive failure. A bad payment is an answer like any other; only what is not about the payment is an HTTP error.
+fn status_of(reason: Reason) -> StatusCode {
+    use Reason as R;
+    match reason {
+        R::InvalidJson | R::MissingParameters => StatusCode::BAD_REQUEST,
+        R::UnexpectedError => StatusCode::INTERNAL_SERVER_ERROR,
+        R::UnexpectedVerifyError | R::UnexpectedSettleError | R::SettlementCapacityExceeded => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        R::InvalidX402Version
+        | R::InvalidPayload
+        | R::InvalidPaymentRequirements
+        | R::UnsupportedScheme
+        | R::InvalidNetwork
+        | R::SettlementPending
+        | R::DuplicateSettlement
+        | R::InvalidExactEvmScheme
+        | R::UnsupportedPayloadType
+        | R::InvalidExactEvmNetworkMismatch
+        | R::InvalidExactEvmMissingEip712Domain
+        | R::AssetNotAllowed
+        | R::AssetNotDeployedContract
+        | R::Eip6492FactoryNotAllowed
+        | R::InvalidExactEvmSignature
+        | R::InvalidExactEvmRecipientMismatch
+        | R::InvalidExactEvmAuthorizationValidBefore
+        | R::InvalidExactEvmAuthorizationValidAfter
+        | R::InvalidExactEvmAuthorizationValueMismatch
+        | R::InvalidExactEvmAuthorizationValue
+        | R::InvalidExactEvmEip3009NotSupported
+        | R::InvalidExactEvmNonceAlreadyUsed
+        | R::InvalidExactEvmTokenNameMismatch
+        | R::InvalidExactEvmTokenVersionMismatch
+        | R::InvalidExactEvmInsufficientBalance
+        | R::InvalidExactEvmTransactionSimulationFailed
+        | R::InvalidExactEvmTransactionFailed
+        | R::InvalidExactEvmTransferEventMismatch
+        | R::InvalidPermit2Spender
+        | R::InvalidPermit2RecipientMismatch
+        | R::Permit2DeadlineExpired
+        | R::Permit2NotYetValid
+        | R::Permit2AmountMismatch
+        | R::Permit2TokenMismatch
+        | R::InvalidPermit2Signature
+        | R::Permit2ProxyNotDeployed
+        | R::Permit2InsufficientBalance
+        | R::Permit2AllowanceRequired
+        | R::Permit2InvalidNonce
+        | R::Permit2SimulationFailed
+        | R::Permit2Permit2612AmountMismatch
+        | R::InvalidEip2612ExtensionFormat
+        | R::Eip2612FromMismatch
+        | R::Eip2612AssetMismatch
+        | R::Eip2612SpenderNotPermit2
+        | R::Eip2612DeadlineExpired => StatusCode::OK,
+    }
+}
+
+fn invalid(rejection: Rejection) -> VerifyResponse {
+    VerifyResponse {
+        is_valid: false,
+        invalid_reason: Some(rejection.reason),
+        invalid_message: rejection.message.map(shorten),
+        payer: rejection.payer,
+    }
+}
+
+fn unsettled(
+    rejection: Rejection,
+    transaction: Option<String>,
+    network: String,
+) -> SettleResponse {
+    SettleResponse {
+        success: false,
+        error_reason: Some(rejection.reason),
+        error_message: rejection.message.map(shorten),
+        payer: rejection.payer,
+        transaction: transaction.unwrap_or_default(),
+        network: or_unknown(network),
+    }
+}
+
+/// Clients refuse an answer whose network is empty.
+fn or_unknown(network: String) -> String {
+    if network.is_empty() { UNKNOWN_NETWORK.to_owned() } else { network }
+}
+
+fn shorten(message: String) -> String {
+    if message.chars().count() <= MESSAGE_LIMIT {
+        return message;
+    }
+    message.chars().take(MESSAGE_LIMIT).collect()
+}
+
+/// What went wrong before or instead of asking the facilitator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Problem {
+    Unauthorized,
+    BadIdempotencyKey,
+    BodyTooLarge { limit: usize },
+    BodyTooSlow,
+    /// The body ended early or its framing is broken.
+    BodyBroken,
+    NoSuchPath,
+    WrongMethod,
+    BadReference,
+    NoSettlement,
+    RecordUnavailable,
+    Panicked,
+}
+
+/// A problem's status, its name in `error`, and its nearest protocol reason.
+fn facts(problem: Problem) -> (StatusCode, &'static str, Reason) {
+    use Problem as P;
+    match problem {
+        // The capital is that of the facilitator this one replaces; callers compare it. The protocol has no reason for a missing token.
+        P::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized", Reason::UnexpectedError),
+        P::BadIdempotencyKey => {
+            (StatusCode::BAD_REQUEST, "invalid_idempotency_key", Reason::InvalidPayload)
+        }
+        P::BodyTooLarge { .. } => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", Reason::InvalidPayload)
+        }
+        P::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "body_too_slow", Reason::InvalidJson),
+        P::BodyBroken => (StatusCode::BAD_REQUEST, "body_incomplete", Reason::InvalidJson),
+        P::NoSuchPath => (StatusCode::NOT_FOUND, "not_found", Reason::UnexpectedError),
+        P::WrongMethod => {
+            (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", Reason::UnexpectedError)
+        }
+        P::BadReference => {
+            (StatusCode::BAD_REQUEST, "invalid_reference", Reason::UnexpectedError)
+        }
+        P::NoSettlement => {
+            (StatusCode::NOT_FOUND, "settlement_not_found", Reason::UnexpectedError)
+        }
+        P::RecordUnavailable => {
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", Reason::UnexpectedError)
+        }
+        P::Panicked => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "unexpected_error", Reason::UnexpectedError)
+        }
+    }
+}
+
+fn explain(endpoint: Endpoint, problem: Problem) -> String {
+    match problem {
+        Problem::Unauthorized => "Valid Bearer token is required".to_owned(),
+        Problem::BadIdempotencyKey => {
+            "Idempotency-Key must be one header of 1 to 255 visible ASCII characters".to_owned()
+        }
+        Problem::BodyTooLarge { limit } => format!("the body is larger than {limit} bytes"),
+        Problem::BodyTooSlow => "the body did not arrive in time".to_owned(),
+        Problem::BodyBroken => "the body did not arrive whole".to_owned(),
+        Problem::NoSuchPath => "there is nothing here; GET / lists the endpoints".to_owned(),
+        Problem::WrongMethod => usage(endpoint),
+        Problem::BadReference => {
+            "a settlement is named by its id, payment key or transaction".to_owned()
+        }
+        Problem::NoSettlement => "no settlement of that id, payment key or transaction".to_owned(),
+        Problem::RecordUnavailable => "the record cannot be read now; ask again".to_owned(),
+        Problem::Panicked => {
+            "the facilitator failed; quote the x-request-id to its operator".to_owned()
+        }
+    }
+}
+
+/// How an endpoint wants to be called, for those who just opened it in a browser.
+fn usage(endpoint: Endpoint) -> String {
+    match endpoint {
+        Endpoint::Verify | Endpoint::Settle => {
+            let route = endpoint.route();
+            format!(
+                r#"POST {{"x402Version":2,"paymentPayload":{{…}},"paymentRequirements":{{…}}}} as application/json to {route}"#
+            )
+        }
+        Endpoint::Supported
+        | Endpoint::Settlements
+        | Endpoint::Health
+        | Endpoint::Home
+        | Endpoint::Unknown => format!("use GET {}", endpoint.route()),
+    }
+}
+
+/// The protocol's members come first, for its clients; `error` and `message` are for everybody else.
+#[derive(Serialize)]
+struct Shaped<T> {
+    #[serde(flatten)]
+    protocol: T,
+    error: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Plain {}
+
+/// The answer to a request that never reached the facilitator, or whose handler panicked.
+pub(super) fn problem(endpoint: Endpoint, problem: Problem) -> Response<Body> {
+    let (status, error, reason) = facts(problem);
+    let message = explain(endpoint, problem);
+    let rejection = Rejection::new(reason).because(message.clone());
+    let mut response = match endpoint {
+        Endpoint::Verify => json(status, &Shaped { protocol: invalid(rejection), error, message }),
+        Endpoint::Settle => {
+            let protocol = unsettled(rejection, None, UNKNOWN_NETWORK.to_owned());
+            json(status, &Shaped { protocol, error, message })
+        }
+        Endpoint::Supported
+        | Endpoint::Settlements
+        | Endpoint::Health
+        | Endpoint::Home
+        | Endpoint::Unknown => json(status, &Shaped { protocol: Plain {}, error, message }),
+    };
+    let headers = response.headers_mut();
+    if problem == Problem::Unauthorized {
+        let challenge = HeaderValue::from_static(r#"Bearer realm="facilitator""#);
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
+}
+
+/// A JSON answer.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    let bytes = serde_json::to_vec(body).expect("answers are structs with string keys");
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
