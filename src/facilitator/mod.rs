@@ -23,7 +23,10 @@ pub struct Request<'a> {
 #[derive(Debug)]
 pub struct Unavailable;
 
-#[expect(clippy::unused_async, reason = "a stand-in: the real one asks the store and the chain")]
+#[expect(
+    clippy::unused_async,
+    reason = "a stand-in: the real one asks the store and the chain"
+)]
 impl Facilitator {
     pub fn supported(&self) -> SupportedResponse {
         let kind = |version, network: &str| SupportedKind {
@@ -35,23 +38,40 @@ impl Facilitator {
         SupportedResponse {
             kinds: vec![kind(2, "eip155:84532"), kind(1, "base-sepolia")],
             extensions: vec!["eip2612GasSponsoring".to_owned()],
-            signers: [("eip155:*".to_owned(), vec!["0x0000000000000000000000000000000000000001".to_owned()])].into(),
+            signers: [(
+                "eip155:*".to_owned(),
+                vec!["0x0000000000000000000000000000000000000001".to_owned()],
+            )]
+            .into(),
         }
     }
 
     pub async fn verify(&self, request: Request<'_>) -> Answer<Verdict> {
         match read(&request) {
-            Err((network, rejection)) => Answer { network, verdict: Verdict::Rejected(rejection) },
-            Ok(network) => Answer { network, verdict: Verdict::Unavailable("http://node/secret".to_owned()) },
+            Err((network, rejection)) => Answer {
+                network,
+                verdict: Verdict::Rejected(rejection),
+            },
+            Ok(network) => Answer {
+                network,
+                verdict: Verdict::Unavailable("http://node/secret".to_owned()),
+            },
         }
     }
 
     pub async fn settle(&self, request: Request<'_>) -> Answer<Outcome> {
         match read(&request) {
-            Err((network, rejection)) => {
-                Answer { network, verdict: Outcome::Rejected { rejection, transaction: None } }
-            }
-            Ok(network) => Answer { network, verdict: Outcome::Unavailable("http://node/secret".to_owned()) },
+            Err((network, rejection)) => Answer {
+                network,
+                verdict: Outcome::Rejected {
+                    rejection,
+                    transaction: None,
+                },
+            },
+            Ok(network) => Answer {
+                network,
+                verdict: Outcome::Unavailable("http://node/secret".to_owned()),
+            },
         }
     }
 
@@ -60,8 +80,16 @@ impl Facilitator {
     }
 
     pub async fn readiness(&self) -> Readiness {
-        let check = Check { name: "store".to_owned(), ok: true, detail: "reachable".to_owned() };
-        Readiness { ready: true, draining: false, checks: vec![check] }
+        let check = Check {
+            name: "store".to_owned(),
+            ok: true,
+            detail: "reachable".to_owned(),
+        };
+        Readiness {
+            ready: true,
+            draining: false,
+            checks: vec![check],
+        }
     }
 }
 

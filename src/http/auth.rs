@@ -21,8 +21,13 @@ struct Key {
 
 impl Guard {
     pub(super) fn new(auth: &config::Auth) -> Self {
-        let key = |token: &Secret| Key { token: token.clone(), caller: Caller::Key(id(token)) };
-        Self { keys: auth.tokens.iter().map(key).collect() }
+        let key = |token: &Secret| Key {
+            token: token.clone(),
+            caller: Caller::Key(id(token)),
+        };
+        Self {
+            keys: auth.tokens.iter().map(key).collect(),
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -36,7 +41,11 @@ impl Guard {
         }
         let shown = bearer(headers)?;
         self.keys.iter().fold(None, |admitted, key| {
-            if key.token.matches(shown) { Some(key.caller.clone()) } else { admitted }
+            if key.token.matches(shown) {
+                Some(key.caller.clone())
+            } else {
+                admitted
+            }
         })
     }
 }
@@ -111,7 +120,10 @@ mod tests {
 
     #[test]
     fn is_open_without_tokens_and_then_knows_nobody() {
-        assert_eq!(admit(&guard(&[]), &["Bearer alpha"]), Some(Caller::Anonymous));
+        assert_eq!(
+            admit(&guard(&[]), &["Bearer alpha"]),
+            Some(Caller::Anonymous)
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tower::ServiceExt;
 
 /// How long a connection may wait for its next request. Longer than the 60 s of common load balancers, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long a connection that was told to end may take to say goodbye.
+/// What a connection that was told to end may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
 const HEAD_BYTES: usize = 32 * 1024;
 const STREAMS: u32 = 64;
@@ -70,17 +70,24 @@ pub(super) async fn serve(
     ends: Ends,
 ) {
     let activity = Activity::new();
-    let watched = Watched { stream, activity: activity.clone() };
+    let watched = Watched {
+        stream,
+        activity: activity.clone(),
+    };
     let answering = activity.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         answer(router.clone(), answering.clone(), request)
     });
+    let patience = Patience {
+        head: ends.read_timeout,
+        idle: KEEP_ALIVE,
+    };
     let mut connection = pin!(builder.serve_connection(TokioIo::new(watched), service));
     tokio::select! {
         _ = &mut connection => return,
         () = ends.cut.cancelled() => return,
         () = ends.drain.cancelled() => connection.as_mut().graceful_shutdown(),
-        () = activity.exhausted(ends.read_timeout) => {
+        () = activity.exhausted(patience) => {
             connection.as_mut().graceful_shutdown();
             // Whoever did not speak in time is not waited for.
             let _ = timeout(FAREWELL, connection).await;
@@ -91,7 +98,7 @@ pub(super) async fn serve(
     tokio::select! {
         _ = &mut connection => {}
         () = ends.cut.cancelled() => {}
-        () = activity.exhausted(FAREWELL) => {}
+        () = activity.exhausted(Patience { head: FAREWELL, idle: FAREWELL }) => {}
     }
 }
 
@@ -117,14 +124,27 @@ struct State {
     multiplexed: bool,
 }
 
+/// How long a client may take.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// From its first byte, or from connecting, to the end of a request's head.
+    head: Duration,
+    /// From one request to the next.
+    idle: Duration,
+}
+
 impl State {
     /// How long this state may last; `None` while it is we who are waited for.
-    fn patience(self, read_timeout: Duration) -> Option<Duration> {
+    fn limit(self, patience: Patience) -> Option<Duration> {
         if self.answering > 0 {
             return None;
         }
         let in_a_head = !self.met || (self.receiving && !self.multiplexed);
-        Some(if in_a_head { read_timeout } else { KEEP_ALIVE })
+        Some(if in_a_head {
+            patience.head
+        } else {
+            patience.idle
+        })
     }
 }
 
@@ -137,15 +157,15 @@ impl Activity {
     }
 
     /// Returns when one state has lasted longer than it may. Only a change of state buys time, so that dripping bytes buys none.
-    async fn exhausted(&self, read_timeout: Duration) {
+    async fn exhausted(&self, patience: Patience) {
         let mut states = self.0.subscribe();
         loop {
             let state = *states.borrow_and_update();
             let changed = states.changed();
             // `self` holds the sender, so `changed` cannot fail.
-            match state.patience(read_timeout) {
+            match state.limit(patience) {
                 None => drop(changed.await),
-                Some(patience) if timeout(patience, changed).await.is_err() => return,
+                Some(limit) if timeout(limit, changed).await.is_err() => return,
                 Some(_) => {}
             }
         }
@@ -237,27 +257,64 @@ impl AsyncWrite for Watched {
 mod tests {
     use super::*;
 
-    const READ: Duration = Duration::from_secs(10);
+    const HEAD: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(75);
 
     #[test]
     fn patience_depends_on_who_is_waited_for() {
-        let met = State { met: true, ..State::default() };
+        let met = State {
+            met: true,
+            ..State::default()
+        };
         for (state, patience) in [
-            (State::default(), Some(READ)),
-            (State { receiving: true, ..State::default() }, Some(READ)),
-            (met, Some(KEEP_ALIVE)),
-            (State { receiving: true, ..met }, Some(READ)),
-            (State { receiving: true, multiplexed: true, ..met }, Some(KEEP_ALIVE)),
-            (State { answering: 1, receiving: true, ..met }, None),
+            (State::default(), Some(HEAD)),
+            (
+                State {
+                    receiving: true,
+                    ..State::default()
+                },
+                Some(HEAD),
+            ),
+            (met, Some(IDLE)),
+            (
+                State {
+                    receiving: true,
+                    ..met
+                },
+                Some(HEAD),
+            ),
+            (
+                State {
+                    receiving: true,
+                    multiplexed: true,
+                    ..met
+                },
+                Some(IDLE),
+            ),
+            (
+                State {
+                    answering: 1,
+                    receiving: true,
+                    ..met
+                },
+                None,
+            ),
         ] {
-            assert_eq!(state.patience(READ), patience, "{state:?}");
+            let given = Patience {
+                head: HEAD,
+                idle: IDLE,
+            };
+            assert_eq!(state.limit(given), patience, "{state:?}");
         }
     }
 
     #[tokio::test]
     async fn dripping_bytes_buys_no_time() {
         let activity = Activity::new();
-        let patience = Duration::from_millis(80);
+        let patience = Patience {
+            head: Duration::from_millis(80),
+            idle: Duration::from_secs(60),
+        };
         let drip = async {
             loop {
                 activity.received();

@@ -56,7 +56,11 @@ pub(super) fn normalise<'a>(path: &'a str, base: &str) -> Cow<'a, str> {
         return Cow::Borrowed(path); // `OPTIONS *`, `CONNECT host:port`
     }
     let untidy = path.contains("//") || (path.len() > 1 && path.ends_with('/'));
-    let tidy = if untidy { Cow::Owned(join(path)) } else { Cow::Borrowed(path) };
+    let tidy = if untidy {
+        Cow::Owned(join(path))
+    } else {
+        Cow::Borrowed(path)
+    };
     let inside = |tidy: &str| {
         let rest = tidy.strip_prefix(base)?;
         let whole_segment = rest.is_empty() || rest.starts_with('/');
@@ -70,7 +74,10 @@ pub(super) fn normalise<'a>(path: &'a str, base: &str) -> Cow<'a, str> {
 }
 
 fn join(path: &str) -> String {
-    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let segments: Vec<&str> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect();
     format!("/{}", segments.join("/"))
 }
 
@@ -95,7 +102,11 @@ mod tests {
             ("/facilitator", "/facilitator", "/"),
             ("/facilitator/", "/facilitator", "/"),
             ("/verify", "/facilitator", "/verify"),
-            ("/facilitators/verify", "/facilitator", "/facilitators/verify"),
+            (
+                "/facilitators/verify",
+                "/facilitator",
+                "/facilitators/verify",
+            ),
             ("/facilitator/verify", "", "/facilitator/verify"),
             ("/a/b/settle", "/a/b", "/settle"),
             ("/settlements/a%2Fb/", "", "/settlements/a%2Fb"),

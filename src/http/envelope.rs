@@ -26,7 +26,9 @@ pub(super) async fn envelope(
     let id = request_id::of(request.headers());
     let endpoint = route(&mut request, &base);
     let span = span(request.method(), endpoint, &id);
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone());
+    let answered = AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .instrument(span.clone());
     let mut response = answered.await.unwrap_or_else(|_| {
         span.in_scope(|| tracing::error!("panicked while answering"));
         error::problem(endpoint, Problem::Panicked)
@@ -50,7 +52,9 @@ fn route(request: &mut Request<Body>, base: &str) -> Endpoint {
 }
 
 fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
-    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    let query = uri
+        .query()
+        .map_or_else(String::new, |query| format!("?{query}"));
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(format!("{path}{query}")).ok()?);
     Uri::from_parts(parts).ok()
@@ -64,7 +68,13 @@ fn span(method: &Method, endpoint: Endpoint, id: &HeaderValue) -> Span {
     let id = id.to_str().unwrap_or_default();
     let method = known(method);
     let route = endpoint.route();
-    tracing::info_span!("request", http.method = method, http.route = route, request_id = id, http.status = field::Empty)
+    tracing::info_span!(
+        "request",
+        http.method = method,
+        http.route = route,
+        request_id = id,
+        http.status = field::Empty
+    )
 }
 
 /// A method's name, from a closed set: clients may invent methods, the log may not.
@@ -90,7 +100,10 @@ fn log(endpoint: Endpoint, response: &Response<Body>, started: Instant) {
 
 fn dress(headers: &mut HeaderMap, endpoint: Endpoint, id: HeaderValue) {
     headers.insert(request_id::HEADER, id);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     if !endpoint.storable() {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

@@ -82,8 +82,14 @@ async fn read(headers: &HeaderMap, body: &mut Body, app: &App) -> Result<Call, P
     let caller = app.guard.admit(headers).ok_or(Problem::Unauthorized)?;
     let idempotency_key = idempotency_key(headers)?;
     let BodyLimits { bytes, time } = app.body_limits;
-    let body = timeout(time, read_body(body, bytes)).await.map_err(|_| Problem::BodyTooSlow)??;
-    Ok(Call { body, caller, idempotency_key })
+    let body = timeout(time, read_body(body, bytes))
+        .await
+        .map_err(|_| Problem::BodyTooSlow)??;
+    Ok(Call {
+        body,
+        caller,
+        idempotency_key,
+    })
 }
 
 /// Never holds more than the limit and one frame, whatever was announced.
@@ -115,7 +121,9 @@ async fn linger(headers: &HeaderMap, mut body: Body, limits: BodyLimits) {
         let mut left = LINGER_BYTES;
         while let Some(Ok(frame)) = body.frame().await {
             let length = frame.data_ref().map_or(0, Bytes::len);
-            let Some(rest) = left.checked_sub(length) else { break };
+            let Some(rest) = left.checked_sub(length) else {
+                break;
+            };
             left = rest;
         }
     };
@@ -153,7 +161,10 @@ mod tests {
     #[test]
     fn passes_on_a_sane_idempotency_key() {
         assert_eq!(key(&[]), Ok(None));
-        assert_eq!(key(&[b"order-7/retry:1"]), Ok(Some("order-7/retry:1".to_owned())));
+        assert_eq!(
+            key(&[b"order-7/retry:1"]),
+            Ok(Some("order-7/retry:1".to_owned()))
+        );
         assert_eq!(key(&[&[b'k'; 255]]).unwrap().unwrap().len(), 255);
     }
 
@@ -161,7 +172,14 @@ mod tests {
     fn refuses_an_idempotency_key_that_is_no_name() {
         let long = [b'k'; 256];
         let two: &[&[u8]] = &[b"a", b"b"];
-        for bad in [&[&b""[..]][..], &[b"two words"], &[b"t\tb"], &["é".as_bytes()], &[&long], two] {
+        for bad in [
+            &[&b""[..]][..],
+            &[b"two words"],
+            &[b"t\tb"],
+            &["é".as_bytes()],
+            &[&long],
+            two,
+        ] {
             assert_eq!(key(bad), Err(Problem::BadIdempotencyKey), "{bad:?}");
         }
     }

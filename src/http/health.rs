@@ -16,7 +16,10 @@ struct Alive {
 
 /// The process is up and turning.
 pub(super) async fn live() -> Response<Body> {
-    let alive = Alive { status: "ok", version: env!("CARGO_PKG_VERSION") };
+    let alive = Alive {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    };
     error::json(StatusCode::OK, &alive)
 }
 
@@ -25,7 +28,11 @@ pub(super) async fn ready(State(app): State<App>, RawQuery(query): RawQuery) -> 
     let mut readiness = app.facilitator.readiness().await;
     readiness.draining |= app.draining.is_cancelled();
     readiness.ready &= !readiness.draining;
-    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if readiness.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     if readiness.ready && !is_verbose(query.as_deref()) {
         readiness.checks.clear();
     }
@@ -34,5 +41,7 @@ pub(super) async fn ready(State(app): State<App>, RawQuery(query): RawQuery) -> 
 
 fn is_verbose(query: Option<&str>) -> bool {
     let query = query.unwrap_or_default();
-    query.split('&').any(|pair| pair == "verbose" || pair.starts_with("verbose="))
+    query
+        .split('&')
+        .any(|pair| pair == "verbose" || pair.starts_with("verbose="))
 }

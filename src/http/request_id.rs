@@ -8,7 +8,10 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// The caller's `x-request-id` if it is 1 to 128 visible ASCII characters, else a new one.
 pub(super) fn of(headers: &HeaderMap) -> HeaderValue {
     let theirs = headers.get(HEADER);
-    theirs.filter(|id| is_sane(id.as_bytes())).cloned().unwrap_or_else(generate)
+    theirs
+        .filter(|id| is_sane(id.as_bytes()))
+        .cloned()
+        .unwrap_or_else(generate)
 }
 
 fn is_sane(id: &[u8]) -> bool {
@@ -39,7 +42,13 @@ mod tests {
 
     #[test]
     fn replaces_what_could_spoil_a_log() {
-        for bad in [&b""[..], b"two words", b"tab\there", "ünicode".as_bytes(), &[b'x'; 129]] {
+        for bad in [
+            &b""[..],
+            b"two words",
+            b"tab\there",
+            "ünicode".as_bytes(),
+            &[b'x'; 129],
+        ] {
             let id = id_for(bad);
             assert_ne!(id, bad);
             assert_eq!(id.len(), 36, "{}", String::from_utf8_lossy(&id));

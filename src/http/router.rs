@@ -42,7 +42,10 @@ pub fn router(
     let app = App {
         facilitator,
         guard: Arc::new(Guard::new(auth)),
-        body_limits: BodyLimits { bytes: server.body_limit, time: server.read_timeout },
+        body_limits: BodyLimits {
+            bytes: server.body_limit,
+            time: server.read_timeout,
+        },
         pending: StatusCode::from_u16(settle.pending_status).unwrap_or(StatusCode::OK),
         base_path: Arc::from(server.base_path.trim_end_matches('/')),
         draining,

@@ -40,7 +40,11 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Drained {
     let cut = CancellationToken::new();
-    let ends = Ends { drain: shutdown.clone(), cut: cut.clone(), read_timeout: server.read_timeout };
+    let ends = Ends {
+        drain: shutdown.clone(),
+        cut: cut.clone(),
+        read_timeout: server.read_timeout,
+    };
     let tracker = TaskTracker::new();
     tokio::select! {
         () = shutdown.cancelled() => {}
@@ -66,7 +70,10 @@ async fn accept(
     let builder = Arc::new(connection::builder());
     let seats = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     loop {
-        let seat = Arc::clone(&seats).acquire_owned().await.expect("the seats are never closed");
+        let seat = Arc::clone(&seats)
+            .acquire_owned()
+            .await
+            .expect("the seats are never closed");
         let stream = next(listener).await;
         let (builder, router, ends) = (Arc::clone(&builder), router.clone(), ends.clone());
         tracker.spawn(async move {

@@ -18,7 +18,11 @@ pub(super) async fn settlements(
     reference: Result<Path<String>, PathRejection>,
 ) -> Response<Body> {
     let problem = |problem| error::problem(Endpoint::Settlements, problem);
-    let Some(reference) = reference.ok().map(|Path(text)| text).filter(|text| is_sane(text)) else {
+    let Some(reference) = reference
+        .ok()
+        .map(|Path(text)| text)
+        .filter(|text| is_sane(text))
+    else {
         return problem(Problem::BadReference);
     };
     let Ok(found) = app.facilitator.settlements(&reference).await else {
