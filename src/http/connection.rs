@@ -313,7 +313,7 @@ mod tests {
         let activity = Activity::new();
         let patience = Patience {
             head: Duration::from_millis(80),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
         };
         let drip = async {
             loop {

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::uri::PathAndQuery;
@@ -26,16 +27,23 @@ pub(super) async fn envelope(
     let id = request_id::of(request.headers());
     let endpoint = route(&mut request, &base);
     let span = span(request.method(), endpoint, &id);
-    let answered = AssertUnwindSafe(next.run(request))
-        .catch_unwind()
-        .instrument(span.clone());
-    let mut response = answered.await.unwrap_or_else(|_| {
-        span.in_scope(|| tracing::error!("panicked while answering"));
-        error::problem(endpoint, Problem::Panicked)
-    });
+    let mut response = next.run(request).instrument(span.clone()).await;
     span.in_scope(|| log(endpoint, &response, started));
     dress(response.headers_mut(), endpoint, id);
     response
+}
+
+/// The middleware that answers when a handler panicked. It stands inside CORS, so that a browser may read that answer too.
+pub(super) async fn catch(
+    Extension(endpoint): Extension<Endpoint>,
+    request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    answered.unwrap_or_else(|_| {
+        tracing::error!("panicked while answering");
+        error::problem(endpoint, Problem::Panicked)
+    })
 }
 
 /// Normalises the path and writes down which endpoint it names.

@@ -446,10 +446,6 @@ mod tests {
         told(settle(answer(outcome), StatusCode::OK)).await
     }
 
-    fn retry() -> Option<String> {
-        Some("2".to_owned())
-    }
-
     #[tokio::test]
     async fn a_valid_payment_is_told_with_its_payer() {
         let response = verify(answer(Verdict::Valid {
@@ -486,12 +482,12 @@ mod tests {
         let cause = "https://node.example/v2/secret-key timed out".to_owned();
         let (status, after, _, body) =
             told(verify(answer(Verdict::Unavailable(cause.clone())))).await;
-        assert_eq!((status, after), (503, retry()));
+        assert_eq!((status, after), (503, Some("2".to_owned())));
         assert_eq!(body["invalidReason"], "unexpected_verify_error");
         assert!(!body.to_string().contains("secret-key"), "{body}");
 
         let (status, after, _, body) = settled(Outcome::Unavailable(cause)).await;
-        assert_eq!((status, after), (503, retry()));
+        assert_eq!((status, after), (503, Some("2".to_owned())));
         assert_eq!(body["errorReason"], "unexpected_settle_error");
         assert_eq!(
             (&body["transaction"], &body["network"]),
@@ -524,7 +520,7 @@ mod tests {
                 payer: "0xAb".to_owned(),
             };
             let (told, after, _, body) = told(settle(answer(outcome), status)).await;
-            assert_eq!((told, after), (status.as_u16(), retry()));
+            assert_eq!((told, after), (status.as_u16(), Some("2".to_owned())));
             assert_eq!(body["success"], false);
             assert_eq!(body["errorReason"], "settlement_pending");
             assert_eq!(body["transaction"], "0xfeed");

@@ -146,9 +146,55 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use axum::http::HeaderValue;
+    use futures::stream;
 
     use super::*;
+
+    const FRAME: usize = 8 * 1024;
+
+    /// A body without end or announcement, and how much of it was asked for.
+    fn endless() -> (Body, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let frames = stream::repeat_with(move || {
+            count.fetch_add(FRAME, Ordering::Relaxed);
+            Ok::<_, Infallible>(Bytes::from_static(&[b' '; FRAME]))
+        });
+        (Body::from_stream(frames), asked)
+    }
+
+    #[tokio::test]
+    async fn an_endless_body_is_given_up_one_frame_past_the_limit() {
+        let (mut body, asked) = endless();
+        let limit = 4 * FRAME;
+        assert_eq!(
+            read_body(&mut body, limit).await,
+            Err(Problem::BodyTooLarge { limit })
+        );
+        assert_eq!(asked.load(Ordering::Relaxed), limit + FRAME);
+    }
+
+    #[tokio::test]
+    async fn lingering_over_an_endless_body_ends() {
+        let limits = BodyLimits {
+            bytes: FRAME,
+            time: Duration::from_hours(1),
+        };
+        let (body, asked) = endless();
+        linger(&HeaderMap::new(), body, limits).await;
+        assert_eq!(asked.load(Ordering::Relaxed), LINGER_BYTES + FRAME);
+
+        let (body, asked) = endless();
+        let expects =
+            HeaderMap::from_iter([(header::EXPECT, HeaderValue::from_static("100-continue"))]);
+        linger(&expects, body, limits).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 0);
+    }
 
     fn key(values: &[&[u8]]) -> Result<Option<String>, Problem> {
         let mut headers = HeaderMap::new();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::middleware;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Guard;
 use super::endpoint::Endpoint;
-use super::envelope::envelope;
+use super::envelope::{catch, envelope};
 use super::error::{self, Problem};
 use super::extract::{self, BodyLimits};
 use super::{cors, health, home, settle, settlements, supported, verify};
@@ -71,15 +71,17 @@ fn routes() -> Router<App> {
 /// Puts the envelope and CORS around routes. The path is changed before the routes see it, so they are the fallback of an empty router.
 pub(super) fn enclose(routes: Router, server: &config::Server) -> Router {
     let base: Arc<str> = Arc::from(server.base_path.trim_end_matches('/'));
-    let mut router = Router::new().fallback_service(routes);
-    if let Some(cors) = cors::layer(&server.cors) {
-        router = router.layer(cors);
-    }
-    router.layer(middleware::from_fn_with_state(base, envelope))
+    let inner = Router::new()
+        .fallback_service(routes)
+        .layer(middleware::from_fn(catch));
+    let inner = match cors::layer(&server.cors) {
+        Some(cors) => inner.layer(cors),
+        None => inner,
+    };
+    inner.layer(middleware::from_fn_with_state(base, envelope))
 }
 
-async fn no_such_path(request: Request<Body>) -> Response<Body> {
-    let (parts, _body) = request.into_parts();
+async fn no_such_path(parts: Parts) -> Response<Body> {
     error::problem(extract::endpoint(&parts), Problem::NoSuchPath)
 }
 

@@ -331,7 +331,12 @@ async fn a_panic_is_500_in_the_protocols_shape() {
     );
     assert!(!told.to_string().contains("secret"), "{told}");
 
-    let told = body(ask(&app, posted("/facilitator/verify", "{}")).await).await;
+    let mut call = posted("/facilitator/verify", "{}");
+    call.headers_mut()
+        .insert("origin", "https://shop.example".parse().unwrap());
+    let response = ask(&app, call).await;
+    assert_eq!(response.headers()["access-control-allow-origin"], "*");
+    let told = body(response).await;
     assert_eq!(
         (&told["isValid"], &told["invalidReason"]),
         (&json!(false), &json!("unexpected_error"))
