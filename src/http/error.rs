@@ -15,6 +15,7 @@ use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use super::endpoint::Endpoint;
+pub(super) use super::problem::Problem;
 use crate::facilitator::{Answer, Outcome, Verdict};
 use crate::protocol::Reason;
 use crate::protocol::response::{SettleResponse, UNKNOWN_NETWORK, VerifyResponse};
@@ -224,25 +225,6 @@ fn shorten(message: String) -> String {
     message.chars().take(MESSAGE_LIMIT).collect()
 }
 
-/// What went wrong before or instead of asking the facilitator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Problem {
-    Unauthorized,
-    BadIdempotencyKey,
-    BodyTooLarge {
-        limit: usize,
-    },
-    BodyTooSlow,
-    /// The body ended early or its framing is broken.
-    BodyBroken,
-    NoSuchPath,
-    WrongMethod,
-    BadReference,
-    NoSettlement,
-    RecordUnavailable,
-    Panicked,
-}
-
 /// A problem's status, its name in `error`, and its nearest protocol reason.
 fn facts(problem: Problem) -> (StatusCode, &'static str, Reason) {
     use Problem as P;
@@ -302,45 +284,6 @@ fn facts(problem: Problem) -> (StatusCode, &'static str, Reason) {
     }
 }
 
-fn explain(endpoint: Endpoint, problem: Problem) -> String {
-    match problem {
-        Problem::Unauthorized => "Valid Bearer token is required".to_owned(),
-        Problem::BadIdempotencyKey => {
-            "Idempotency-Key must be one header of 1 to 255 visible ASCII characters".to_owned()
-        }
-        Problem::BodyTooLarge { limit } => format!("the body is larger than {limit} bytes"),
-        Problem::BodyTooSlow => "the body did not arrive in time".to_owned(),
-        Problem::BodyBroken => "the body did not arrive whole".to_owned(),
-        Problem::NoSuchPath => "there is nothing here; GET / lists the endpoints".to_owned(),
-        Problem::WrongMethod => usage(endpoint),
-        Problem::BadReference => {
-            "a settlement is named by its id, payment key or transaction".to_owned()
-        }
-        Problem::NoSettlement => "no settlement of that id, payment key or transaction".to_owned(),
-        Problem::RecordUnavailable => "the record cannot be read now; ask again".to_owned(),
-        Problem::Panicked => {
-            "the facilitator failed; quote the x-request-id to its operator".to_owned()
-        }
-    }
-}
-
-/// How an endpoint wants to be called, for those who just opened it in a browser.
-fn usage(endpoint: Endpoint) -> String {
-    match endpoint {
-        Endpoint::Verify | Endpoint::Settle => {
-            let route = endpoint.route();
-            format!(
-                r#"POST {{"x402Version":2,"paymentPayload":{{…}},"paymentRequirements":{{…}}}} as application/json to {route}"#
-            )
-        }
-        Endpoint::Supported
-        | Endpoint::Settlements
-        | Endpoint::Health
-        | Endpoint::Home
-        | Endpoint::Unknown => format!("use GET {}", endpoint.route()),
-    }
-}
-
 /// The protocol's members come first, for its clients; `error` and `message` are for everybody else.
 #[derive(Serialize)]
 struct Shaped<T> {
@@ -356,7 +299,7 @@ struct Plain {}
 /// The answer to a request that never reached the facilitator, or whose handler panicked.
 pub(super) fn problem(endpoint: Endpoint, problem: Problem) -> Response<Body> {
     let (status, error, reason) = facts(problem);
-    let message = explain(endpoint, problem);
+    let message = problem.explain(endpoint);
     let rejection = Rejection::new(reason).because(message.clone());
     let mut response = match endpoint {
         Endpoint::Verify => json(

@@ -151,13 +151,13 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use axum::http::HeaderValue;
-    use futures::stream;
+    use futures::{StreamExt, stream};
 
     use super::*;
 
     const FRAME: usize = 8 * 1024;
 
-    /// A body without end or announcement, and how much of it was asked for.
+    /// A body without announcement and, as far as any limit goes, without end; and how much of it was asked for.
     fn endless() -> (Body, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
@@ -165,7 +165,10 @@ mod tests {
             count.fetch_add(FRAME, Ordering::Relaxed);
             Ok::<_, Infallible>(Bytes::from_static(&[b' '; FRAME]))
         });
-        (Body::from_stream(frames), asked)
+        (
+            Body::from_stream(frames.take(4 * LINGER_BYTES / FRAME)),
+            asked,
+        )
     }
 
     #[tokio::test]

@@ -237,8 +237,13 @@ const server = new x402ResourceServer(facilitator)
 const app = express();
 app.use(paymentMiddleware({
   "GET /weather": {
-    accepts: { scheme: "exact", price: "$0.001", network: "{{network}}", payTo: "0xYourAddress" },
     description: "The weather",
+    accepts: {
+      scheme: "exact",
+      network: "{{network}}",
+      price: "$0.001",
+      payTo: "0xYourAddress",
+    },
   },
 }, server));
 app.get("/weather", (_, response) => response.json({ weather: "sunny" }));

@@ -3,6 +3,7 @@
 //! Every request goes through the envelope (request id, path, span, panics), then CORS, then the routes; every answer that is not a page is
 //! JSON, and those of `/verify` and `/settle` are protocol-shaped whatever went wrong. [`error`] alone chooses the status.
 
+mod activity;
 mod auth;
 mod connection;
 mod cors;
@@ -12,6 +13,7 @@ mod error;
 mod extract;
 mod health;
 mod home;
+mod problem;
 mod request_id;
 mod router;
 mod server;
