@@ -69,8 +69,8 @@ fn verify_parts(verdict: Verdict) -> (StatusCode, VerifyResponse) {
             (StatusCode::OK, valid)
         }
         Verdict::Rejected(rejection) => (status_of(rejection.reason), invalid(rejection)),
-        Verdict::Unavailable(cause) => {
-            tracing::warn!(?cause, "could not verify");
+        // The cause was logged where it was met. It is not for strangers: it may name a node.
+        Verdict::Unavailable(_) => {
             let reason = Reason::UnexpectedVerifyError;
             let message =
                 "the payment could not be checked now; nothing is wrong with it as far as we know";
@@ -119,8 +119,7 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
                 .of(payer);
             (pending, unsettled(rejection, Some(transaction), network))
         }
-        Outcome::Unavailable(cause) => {
-            tracing::warn!(?cause, "could not settle");
+        Outcome::Unavailable(_) => {
             let message = "the payment could not be settled now; nothing was started";
             let rejection = Rejection::new(Reason::UnexpectedSettleError).because(message);
             (
