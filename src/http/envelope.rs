@@ -1,0 +1,118 @@
+//! What every request goes through before it is routed, and every answer before it leaves: id, path, span, panics, headers.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
+use axum::middleware::Next;
+use futures::FutureExt;
+use tracing::{Instrument, Span, field};
+
+use super::endpoint::{self, Endpoint};
+use super::error::{self, Problem};
+use super::request_id;
+
+/// The middleware. `base` is the path prefix that the service answers under besides `/`.
+pub(super) async fn envelope(
+    State(base): State<Arc<str>>,
+    mut request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    let started = Instant::now();
+    let id = request_id::of(request.headers());
+    let endpoint = route(&mut request, &base);
+    let span = span(request.method(), endpoint, &id);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.in_scope(|| log(endpoint, &response, started));
+    dress(response.headers_mut(), endpoint, id);
+    response
+}
+
+/// The middleware that answers when a handler panicked. It stands inside CORS, so that a browser may read that answer too.
+pub(super) async fn catch(
+    Extension(endpoint): Extension<Endpoint>,
+    request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    answered.unwrap_or_else(|_| {
+        tracing::error!("panicked while answering");
+        error::problem(endpoint, Problem::Panicked)
+    })
+}
+
+/// Normalises the path and writes down which endpoint it names.
+fn route(request: &mut Request<Body>, base: &str) -> Endpoint {
+    let path = endpoint::normalise(request.uri().path(), base);
+    let endpoint = Endpoint::of(&path);
+    if path != request.uri().path()
+        && let Some(uri) = with_path(request.uri(), &path)
+    {
+        *request.uri_mut() = uri;
+    }
+    request.extensions_mut().insert(endpoint);
+    endpoint
+}
+
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let query = uri
+        .query()
+        .map_or_else(String::new, |query| format!("?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(format!("{path}{query}")).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+/// Probes are not logged: they would be most of the log.
+fn span(method: &Method, endpoint: Endpoint, id: &HeaderValue) -> Span {
+    if endpoint == Endpoint::Health {
+        return Span::none();
+    }
+    let id = id.to_str().unwrap_or_default();
+    let method = known(method);
+    let route = endpoint.route();
+    tracing::info_span!(
+        "request",
+        http.method = method,
+        http.route = route,
+        request_id = id,
+        http.status = field::Empty
+    )
+}
+
+/// A method's name, from a closed set: clients may invent methods, the log may not.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn log(endpoint: Endpoint, response: &Response<Body>, started: Instant) {
+    if endpoint == Endpoint::Health {
+        return;
+    }
+    let status = response.status().as_u16();
+    Span::current().record("http.status", status);
+    let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(http.status = status, latency_ms, "answered");
+}
+
+fn dress(headers: &mut HeaderMap, endpoint: Endpoint, id: HeaderValue) {
+    headers.insert(request_id::HEADER, id);
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if !endpoint.storable() {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}

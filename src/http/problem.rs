@@ -1,0 +1,66 @@
+//! What can go wrong at the door, in words. [`error`](super::error) chooses the status.
+
+use super::endpoint::Endpoint;
+
+/// What went wrong before or instead of asking the facilitator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Problem {
+    Unauthorized,
+    BadIdempotencyKey,
+    BodyTooLarge {
+        limit: usize,
+    },
+    BodyTooSlow,
+    /// The body ended early or its framing is broken.
+    BodyBroken,
+    NoSuchPath,
+    WrongMethod,
+    BadReference,
+    NoSettlement,
+    RecordUnavailable,
+    Panicked,
+}
+
+impl Problem {
+    /// For people; never part of a decision.
+    pub(super) fn explain(self, endpoint: Endpoint) -> String {
+        match self {
+            Problem::Unauthorized => "Valid Bearer token is required".to_owned(),
+            Problem::BadIdempotencyKey => {
+                "Idempotency-Key must be one header of 1 to 255 visible ASCII characters".to_owned()
+            }
+            Problem::BodyTooLarge { limit } => format!("the body is larger than {limit} bytes"),
+            Problem::BodyTooSlow => "the body did not arrive in time".to_owned(),
+            Problem::BodyBroken => "the body did not arrive whole".to_owned(),
+            Problem::NoSuchPath => "there is nothing here; GET / lists the endpoints".to_owned(),
+            Problem::WrongMethod => usage(endpoint),
+            Problem::BadReference => {
+                "a settlement is named by its id, payment key or transaction".to_owned()
+            }
+            Problem::NoSettlement => {
+                "no settlement of that id, payment key or transaction".to_owned()
+            }
+            Problem::RecordUnavailable => "the record cannot be read now; ask again".to_owned(),
+            Problem::Panicked => {
+                "the facilitator failed; quote the x-request-id to its operator".to_owned()
+            }
+        }
+    }
+}
+
+/// How an endpoint wants to be called, for those who just opened it in a browser.
+fn usage(endpoint: Endpoint) -> String {
+    match endpoint {
+        Endpoint::Verify | Endpoint::Settle => {
+            let route = endpoint.route();
+            format!(
+                r#"POST {{"x402Version":2,"paymentPayload":{{…}},"paymentRequirements":{{…}}}} as application/json to {route}"#
+            )
+        }
+        Endpoint::Supported
+        | Endpoint::Settlements
+        | Endpoint::Health
+        | Endpoint::Home
+        | Endpoint::Unknown => format!("use GET {}", endpoint.route()),
+    }
+}

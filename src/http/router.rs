@@ -1,0 +1,105 @@
+//! The routes, and what stands before them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::middleware;
+use axum::routing::{get, post};
+use tokio_util::sync::CancellationToken;
+
+use super::auth::Guard;
+use super::endpoint::Endpoint;
+use super::envelope::{catch, envelope};
+use super::error::{self, Problem};
+use super::extract::{self, BodyLimits};
+use super::{cors, health, home, settle, settlements, supported, verify};
+use crate::config;
+use crate::facilitator::Facilitator;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(super) struct App {
+    pub(super) facilitator: Arc<Facilitator>,
+    pub(super) guard: Arc<Guard>,
+    pub(super) body_limits: BodyLimits,
+    pub(super) pending: StatusCode,
+    pub(super) base_path: Arc<str>,
+    pub(super) draining: CancellationToken,
+}
+
+/// The whole service as one router. `draining` turns `/readyz` to 503; cancel it some seconds before the one given to [`serve`](super::serve)
+/// where a load balancer needs time to notice, or pass the same.
+pub fn router(
+    facilitator: Arc<Facilitator>,
+    server: &config::Server,
+    auth: &config::Auth,
+    settle: &config::Settle,
+    draining: CancellationToken,
+) -> Router {
+    let app = App {
+        facilitator,
+        guard: Arc::new(Guard::new(auth)),
+        body_limits: BodyLimits {
+            bytes: server.body_limit,
+            time: server.read_timeout,
+        },
+        pending: StatusCode::from_u16(settle.pending_status).unwrap_or(StatusCode::OK),
+        base_path: Arc::from(server.base_path.trim_end_matches('/')),
+        draining,
+    };
+    enclose(routes().with_state(app), server)
+}
+
+fn routes() -> Router<App> {
+    Router::new()
+        .route("/", get(home::home))
+        .route("/verify", post(verify::verify))
+        .route("/settle", post(settle::settle))
+        .route("/supported", get(supported::supported))
+        .route("/settlements/{reference}", get(settlements::settlements))
+        .route("/health", get(health::live))
+        .route("/healthz", get(health::live))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(no_such_path)
+}
+
+/// Puts the envelope and CORS around routes. The path is changed before the routes see it, so they are the fallback of an empty router.
+pub(super) fn enclose(routes: Router, server: &config::Server) -> Router {
+    let base: Arc<str> = Arc::from(server.base_path.trim_end_matches('/'));
+    let inner = Router::new()
+        .fallback_service(routes)
+        .layer(middleware::from_fn(catch));
+    let inner = match cors::layer(&server.cors) {
+        Some(cors) => inner.layer(cors),
+        None => inner,
+    };
+    inner.layer(middleware::from_fn_with_state(base, envelope))
+}
+
+async fn no_such_path(parts: Parts) -> Response<Body> {
+    error::problem(extract::endpoint(&parts), Problem::NoSuchPath)
+}
+
+async fn wrong_method(parts: Parts) -> Response<Body> {
+    let endpoint = extract::endpoint(&parts);
+    let mut response = error::problem(endpoint, Problem::WrongMethod);
+    let allow = HeaderValue::from_static(allowed(endpoint));
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
+}
+
+fn allowed(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Verify | Endpoint::Settle => "POST",
+        Endpoint::Supported
+        | Endpoint::Settlements
+        | Endpoint::Health
+        | Endpoint::Home
+        | Endpoint::Unknown => "GET, HEAD",
+    }
+}
