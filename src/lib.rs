@@ -5,6 +5,7 @@
 pub mod chain;
 pub mod clock;
 pub mod config;
+pub mod dev;
 pub mod facilitator;
 pub mod protocol;
 pub mod scheme;
