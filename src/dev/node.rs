@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// The version we install and test with; one that is already on the machine is taken as it is.
 const PACKAGE: &str = "@foundry-rs/anvil@1.7.1";
 /// Longest an installation may take: 45 MB over a slow line.
-const INSTALL_TIMEOUT: Duration = Duration::from_secs(600);
+const INSTALL_TIMEOUT: Duration = Duration::from_mins(10);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
