@@ -1,0 +1,156 @@
+//! A buyer and a resource server in one: signs payments, hands them to the facilitator over HTTP, and checks on chain that they arrived.
+
+use std::time::Instant;
+
+use alloy::primitives::{Address, B256, Bytes, U256, address};
+use alloy::signers::SignerSync;
+use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::SolCall;
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use super::chain::BASE_SEPOLIA;
+use super::contracts::USDC;
+use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, Token};
+use crate::chain::evm::eip712::{Authorization, Domain, PermitTransfer, permit2_separator};
+
+/// What one payment is worth, atomic units: a cent.
+pub(super) const AMOUNT: u64 = 10_000;
+
+/// How a payment is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Eip3009,
+    Permit2,
+}
+
+/// A payment that was checked on chain.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    pub(super) transaction: String,
+    pub(super) verify_millis: u128,
+    pub(super) settle_millis: u128,
+}
+
+#[derive(Debug)]
+pub(super) struct Buyer {
+    client: reqwest::Client,
+    facilitator: String,
+    rpc: String,
+}
+
+pub(super) fn pay_to() -> Address {
+    address!("0x00000000000000000000000000000000bE1CFee0")
+}
+
+impl Buyer {
+    pub(super) fn new(client: reqwest::Client, facilitator: String, rpc: String) -> Self {
+        Self { client, facilitator, rpc }
+    }
+
+    /// Verifies and settles one payment.
+    ///
+    /// # Errors
+    /// Whatever is not as it should be, in words.
+    pub(super) async fn pay(&self, payer: &PrivateKeySigner, method: Method) -> anyhow::Result<Receipt> {
+        let body = self.body(payer, method).await?;
+        let before = (self.balance(payer.address()).await?, self.balance(pay_to()).await?);
+        let started = Instant::now();
+        let verified = self.post("verify", &body).await?;
+        let verify_millis = started.elapsed().as_millis();
+        ensure!(verified["isValid"] == true, "/verify answered {verified}");
+        let started = Instant::now();
+        let settled = self.post("settle", &body).await?;
+        let settle_millis = started.elapsed().as_millis();
+        ensure!(settled["success"] == true, "/settle answered {settled}");
+        let after = (self.balance(payer.address()).await?, self.balance(pay_to()).await?);
+        let amount = U256::from(AMOUNT);
+        ensure!(before.0 - after.0 == amount, "the payer's balance went from {} to {}", before.0, after.0);
+        ensure!(after.1 - before.1 == amount, "the payee's balance went from {} to {}", before.1, after.1);
+        let transaction = settled["transaction"].as_str().context("no transaction in the answer")?.to_owned();
+        Ok(Receipt { transaction, verify_millis, settle_millis })
+    }
+
+    /// A complete request for `/verify` and `/settle`, valid for a day.
+    pub(super) async fn body(&self, payer: &PrivateKeySigner, method: Method) -> anyhow::Result<Value> {
+        let until = self.block_time().await?.saturating_add(24 * 60 * 60);
+        let payload = match method {
+            Method::Eip3009 => eip3009(payer, until)?,
+            Method::Permit2 => permit2(payer, until)?,
+        };
+        let requirements = json!({
+            "scheme": "exact", "network": format!("eip155:{BASE_SEPOLIA}"), "amount": AMOUNT.to_string(),
+            "asset": USDC, "payTo": pay_to(), "maxTimeoutSeconds": 60, "extra": {"name": "USDC", "version": "2"},
+        });
+        Ok(json!({
+            "x402Version": 2,
+            "paymentPayload": {"x402Version": 2, "accepted": requirements, "payload": payload},
+            "paymentRequirements": requirements,
+        }))
+    }
+
+    async fn post(&self, endpoint: &str, body: &Value) -> anyhow::Result<Value> {
+        let url = format!("{}/{endpoint}", self.facilitator);
+        let answer = self.client.post(url).json(body).send().await.with_context(|| format!("asking /{endpoint}"))?;
+        Ok(answer.json().await?)
+    }
+
+    async fn balance(&self, account: Address) -> anyhow::Result<U256> {
+        let data = Bytes::from(Token::balanceOfCall { account }.abi_encode());
+        let answer = self.ask("eth_call", json!([{"to": USDC, "data": data}, "latest"])).await?;
+        Ok(answer.as_str().context("no balance")?.parse()?)
+    }
+
+    async fn block_time(&self) -> anyhow::Result<u64> {
+        let block = self.ask("eth_getBlockByNumber", json!(["latest", false])).await?;
+        let time: U256 = block["timestamp"].as_str().context("no block time")?.parse()?;
+        Ok(time.saturating_to())
+    }
+
+    async fn ask(&self, method: &str, params: Value) -> anyhow::Result<Value> {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let mut answer: Value = self.client.post(&self.rpc).json(&request).send().await?.json().await?;
+        Ok(answer["result"].take())
+    }
+}
+
+fn eip3009(payer: &PrivateKeySigner, valid_before: u64) -> anyhow::Result<Value> {
+    let authorization = Authorization {
+        from: payer.address(),
+        to: pay_to(),
+        value: U256::from(AMOUNT),
+        valid_after: U256::ZERO,
+        valid_before: U256::from(valid_before),
+        nonce: B256::random(),
+    };
+    let domain = Domain { chain_id: BASE_SEPOLIA, contract: USDC, name: "USDC".to_owned(), version: "2".to_owned() };
+    let signature = payer.sign_hash_sync(&authorization.digest(domain.separator()))?;
+    Ok(json!({
+        "signature": Bytes::from(signature.as_bytes().to_vec()),
+        "authorization": {
+            "from": authorization.from, "to": authorization.to, "value": AMOUNT.to_string(),
+            "validAfter": "0", "validBefore": valid_before.to_string(), "nonce": authorization.nonce,
+        },
+    }))
+}
+
+fn permit2(payer: &PrivateKeySigner, deadline: u64) -> anyhow::Result<Value> {
+    let permit = PermitTransfer {
+        token: USDC,
+        amount: U256::from(AMOUNT),
+        spender: EXACT_PERMIT2_PROXY,
+        nonce: U256::from_be_bytes(B256::random().0),
+        deadline: U256::from(deadline),
+        to: pay_to(),
+        valid_after: U256::ZERO,
+    };
+    let signature = payer.sign_hash_sync(&permit.digest(permit2_separator(BASE_SEPOLIA)))?;
+    Ok(json!({
+        "signature": Bytes::from(signature.as_bytes().to_vec()),
+        "permit2Authorization": {
+            "from": payer.address(), "permitted": {"token": permit.token, "amount": AMOUNT.to_string()},
+            "spender": permit.spender, "nonce": permit.nonce.to_string(), "deadline": deadline.to_string(),
+            "witness": {"to": permit.to, "validAfter": "0"},
+        },
+    }))
+}
