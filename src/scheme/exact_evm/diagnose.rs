@@ -1,0 +1,234 @@
+//! Why a settlement would fail: from what the chain answered to the reason that is reported. Pure.
+
+use alloy::primitives::{FixedBytes, U256};
+use alloy::sol_types::{Revert, SolError, SolInterface, SolValue};
+
+use super::simulation::Simulated;
+use crate::chain::evm::contracts::{ExactPermit2Proxy, PERMIT2, Permit2};
+use crate::chain::evm::reads::CallResult;
+use crate::protocol::Reason;
+
+/// What `isValidSignature` returns for a good signature (EIP-1271).
+const VALID_1271: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
+/// Longest message we pass on, characters.
+const MESSAGE_MAX: usize = 500;
+
+/// A reason and, where the chain told more, a sentence for people.
+pub(super) type Diagnosis = (Reason, Option<String>);
+
+/// What the token says about an EIP-3009 payment.
+#[derive(Debug, Clone)]
+pub(super) struct Eip3009State<'a> {
+    pub(super) nonce_used: &'a CallResult,
+    pub(super) name: &'a CallResult,
+    pub(super) version: &'a CallResult,
+    pub(super) balance: &'a CallResult,
+    /// Of the block, unix seconds.
+    pub(super) timestamp: u64,
+}
+
+/// What an EIP-3009 payment needs.
+#[derive(Debug, Clone)]
+pub(super) struct Eip3009Needs<'a> {
+    pub(super) name: &'a str,
+    pub(super) version: &'a str,
+    pub(super) amount: U256,
+    pub(super) valid_after: U256,
+    pub(super) valid_before: U256,
+}
+
+/// The first reason in the reference order, `None` when the payment would be made. A used nonce and a low balance count even when the simulation
+/// passed: some tokens return without a revert and without moving anything.
+pub(super) fn eip3009(
+    state: &Eip3009State<'_>,
+    needs: &Eip3009Needs<'_>,
+    simulated: &Simulated,
+) -> Option<Diagnosis> {
+    let reason = match flag(state.nonce_used) {
+        None => Some(Reason::InvalidExactEvmEip3009NotSupported),
+        Some(true) => Some(Reason::InvalidExactEvmNonceAlreadyUsed),
+        Some(false) => None,
+    };
+    if let Some(reason) = reason {
+        return Some((reason, None));
+    }
+    let fails = *simulated != Simulated::Paid;
+    if fails && text(state.name).is_some_and(|name| name != needs.name) {
+        return Some((Reason::InvalidExactEvmTokenNameMismatch, None));
+    }
+    if fails && text(state.version).is_some_and(|version| version != needs.version) {
+        return Some((Reason::InvalidExactEvmTokenVersionMismatch, None));
+    }
+    if number(state.balance).is_some_and(|balance| balance < needs.amount) {
+        return Some((Reason::InvalidExactEvmInsufficientBalance, None));
+    }
+    let message = message(simulated)?;
+    // The block's clock may differ from ours: then the window is what failed.
+    let now = U256::from(state.timestamp);
+    let reason = if now >= needs.valid_before {
+        Reason::InvalidExactEvmAuthorizationValidBefore
+    } else if now <= needs.valid_after {
+        Reason::InvalidExactEvmAuthorizationValidAfter
+    } else {
+        Reason::InvalidExactEvmTransactionSimulationFailed
+    };
+    Some((reason, Some(message)))
+}
+
+/// What the chain says about a Permit2 payment.
+#[derive(Debug, Clone)]
+pub(super) struct Permit2State<'a> {
+    /// `PERMIT2()` of the proxy.
+    pub(super) proxy: &'a CallResult,
+    pub(super) balance: &'a CallResult,
+    pub(super) allowance: &'a CallResult,
+    /// The word of the nonce bitmap that holds the payment's nonce.
+    pub(super) nonces: &'a CallResult,
+    /// Of the block, unix seconds.
+    pub(super) timestamp: u64,
+}
+
+/// What a Permit2 payment needs.
+#[derive(Debug, Clone)]
+pub(super) struct Permit2Needs {
+    pub(super) amount: U256,
+    pub(super) nonce: U256,
+    pub(super) valid_after: U256,
+    pub(super) deadline: U256,
+}
+
+/// The first reason in the reference order, `None` when the payment would be made. The proxy must answer even then: a call to an account
+/// without code never fails.
+pub(super) fn permit2(
+    state: &Permit2State<'_>,
+    needs: &Permit2Needs,
+    simulated: &Simulated,
+) -> Option<Diagnosis> {
+    let proxy_answers = number(state.proxy) == Some(U256::from_be_bytes(PERMIT2.into_word().0));
+    if !proxy_answers {
+        return Some((Reason::Permit2ProxyNotDeployed, None));
+    }
+    if number(state.balance).is_some_and(|balance| balance < needs.amount) {
+        return Some((Reason::Permit2InsufficientBalance, None));
+    }
+    let message = message(simulated)?;
+    if number(state.allowance).is_some_and(|allowance| allowance < needs.amount) {
+        return Some((Reason::Permit2AllowanceRequired, Some(message)));
+    }
+    let now = U256::from(state.timestamp);
+    let reason = if nonce_is_used(state.nonces, needs.nonce) {
+        Reason::Permit2InvalidNonce
+    } else if now > needs.deadline {
+        Reason::Permit2DeadlineExpired
+    } else if now < needs.valid_after {
+        Reason::Permit2NotYetValid
+    } else {
+        permit2_revert(simulated)
+    };
+    Some((reason, Some(message)))
+}
+
+/// Permit2's unordered nonces are bits: 256 to a word.
+fn nonce_is_used(word: &CallResult, nonce: U256) -> bool {
+    number(word).is_some_and(|word| word.bit(nonce.byte(0).into()))
+}
+
+/// What Permit2 and the proxy name themselves.
+fn permit2_revert(simulated: &Simulated) -> Reason {
+    use Permit2::Permit2Errors as Error;
+    let Simulated::Reverted(data) = simulated else {
+        return Reason::Permit2SimulationFailed;
+    };
+    if ExactPermit2Proxy::Permit2612AmountMismatch::abi_decode(data).is_ok() {
+        return Reason::Permit2Permit2612AmountMismatch;
+    }
+    match Error::abi_decode(data) {
+        Ok(Error::InvalidNonce(_)) => Reason::Permit2InvalidNonce,
+        Ok(
+            Error::InvalidSigner(_)
+            | Error::InvalidSignatureLength(_)
+            | Error::InvalidSignature(_)
+            | Error::InvalidContractSignature(_)
+            | Error::SignatureExpired(_),
+        ) => Reason::InvalidPermit2Signature,
+        Err(_) => Reason::Permit2SimulationFailed,
+    }
+}
+
+/// Whether the payer's contract accepts the signature (EIP-1271).
+pub(super) fn accepts(result: &CallResult) -> bool {
+    result.success && result.data.starts_with(&VALID_1271)
+}
+
+fn flag(result: &CallResult) -> Option<bool> {
+    number(result).map(|number| !number.is_zero())
+}
+
+/// The first word of what was returned.
+fn number(result: &CallResult) -> Option<U256> {
+    let word = result.data.get(..32).filter(|_| result.success)?;
+    Some(U256::from_be_slice(word))
+}
+
+fn text(result: &CallResult) -> Option<String> {
+    if !result.success {
+        return None;
+    }
+    String::abi_decode(&result.data).ok()
+}
+
+/// Why the simulation failed, for people; `None` when it did not.
+fn message(simulated: &Simulated) -> Option<String> {
+    match simulated {
+        Simulated::Paid => None,
+        Simulated::TooDear => Some("the transfer needs more gas than we pay for".to_owned()),
+        Simulated::Reverted(data) => Some(revert_message(data)),
+    }
+}
+
+/// A revert in words. The words may be a stranger's: bounded, printable, and without addresses of web pages.
+fn revert_message(data: &[u8]) -> String {
+    if data.is_empty() {
+        return "execution reverted".to_owned();
+    }
+    if let Ok(revert) = Revert::abi_decode(data) {
+        return printable(&revert.reason);
+    }
+    let Some(selector) = data.get(..4) else {
+        return "execution reverted".to_owned();
+    };
+    let selector = FixedBytes::<4>::from_slice(selector);
+    match error_name(selector.0) {
+        Some(name) => format!("execution reverted: {name}()"),
+        None => format!("execution reverted with {selector}"),
+    }
+}
+
+fn error_name(selector: [u8; 4]) -> Option<&'static str> {
+    Some(match selector {
+        [0x4e, 0x48, 0x7b, 0x71] => "Panic",
+        [0x2c, 0x52, 0x11, 0xc6] | [0x37, 0x28, 0xb8, 0x3d] => "InvalidAmount",
+        [0xac, 0x6b, 0x05, 0xf5] => "InvalidDestination",
+        [0x49, 0xe2, 0x7c, 0xff] => "InvalidOwner",
+        [0xa6, 0x55, 0x39, 0xfa] => "PaymentTooEarly",
+        [0x05, 0x0c, 0xda, 0x49] => "Permit2612AmountMismatch",
+        [0x3e, 0xe5, 0xae, 0xb5] => "ReentrancyGuardReentrantCall",
+        [0xcd, 0x21, 0xdb, 0x4f] => "SignatureExpired",
+        [0x75, 0x66, 0x88, 0xfe] => "InvalidNonce",
+        [0x81, 0x5e, 0x1d, 0x64] => "InvalidSigner",
+        [0x4b, 0xe6, 0x32, 0x1b] => "InvalidSignatureLength",
+        [0x8b, 0xaa, 0x57, 0x9f] => "InvalidSignature",
+        [0xb0, 0x66, 0x9c, 0xbc] => "InvalidContractSignature",
+        [0xe4, 0x50, 0xd3, 0x8c] => "ERC20InsufficientBalance",
+        _ => return None,
+    })
+}
+
+fn printable(text: &str) -> String {
+    let clean: String = text.chars().filter(|c| !c.is_control()).collect();
+    let is_link = |word: &str| word.contains("://");
+    let words = clean.split(' ');
+    let words = words.map(|word| if is_link(word) { "[link]" } else { word });
+    let words: Vec<&str> = words.collect();
+    words.join(" ").chars().take(MESSAGE_MAX).collect()
+}
