@@ -1,4 +1,17 @@
 //! What an operator may choose, read once at start. Facts about networks and assets are data: `config/networks.toml`.
+//! Nothing outside this room reads the environment.
+
+mod environment;
+mod evm;
+mod load;
+mod networks;
+mod problem;
+mod reader;
+mod summary;
+pub mod throwaway;
+mod validate;
+mod value;
+pub mod variables;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -8,6 +21,9 @@ use alloy::primitives::Address;
 
 use crate::protocol::Network;
 use crate::secret::Secret;
+
+pub use environment::Environment;
+pub use problem::{Problem, Problems};
 
 /// The effective configuration: everything is decided here, nothing later reads the environment.
 #[derive(Debug, Clone)]

@@ -36,3 +36,22 @@ pub enum Outcome {
     /// Nothing was enqueued.
     Unavailable(String),
 }
+
+impl Outcome {
+    /// The answer's class, for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Settled { .. } => "settled",
+            Self::Rejected { .. } => "rejected",
+            Self::Unconfirmed { .. } => "unconfirmed",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Rejected { rejection, .. } => Some(rejection.reason.as_str()),
+            Self::Settled { .. } | Self::Unconfirmed { .. } | Self::Unavailable(_) => None,
+        }
+    }
+}

@@ -1,9 +1,10 @@
 //! Who asks.
 
-/// The caller of `/verify` or `/settle`: the id of the token that was shown, never the token.
+/// The authenticated caller, or nobody in particular.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
     Anonymous,
+    /// The id of an API key; never the key.
     Key(String),
 }
 
@@ -12,6 +13,13 @@ impl Caller {
         match self {
             Self::Anonymous => "anonymous",
             Self::Key(id) => id,
+        }
+    }
+
+    pub fn is_authenticated(&self) -> bool {
+        match self {
+            Self::Anonymous => false,
+            Self::Key(_) => true,
         }
     }
 }

@@ -1,103 +1,103 @@
-//! The money path: supported, verify, settle, and what is on record. (A stand-in with the final surface, so that `http` compiles.)
+//! The money path: supported, verify, settle, and what is on record.
 
 pub mod answer;
 mod caller;
+mod delivery;
+mod readiness;
+mod settle;
+mod verify;
 mod view;
 
-use crate::protocol::response::{SupportedKind, SupportedResponse};
-use crate::protocol::{Network, request};
-use crate::scheme::Rejection;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::hooks::Hooks;
+use crate::protocol::request::Malformed;
+use crate::protocol::response::SupportedResponse;
+use crate::protocol::{Network, Payment, request};
+use crate::scheme::{Registry, Rejection};
+use crate::store::{Settlement, Store};
 
 pub use answer::{Answer, Outcome, Verdict};
 pub use caller::Caller;
-pub use view::{Check, Readiness, SettlementView};
+pub use readiness::{Check, Readiness};
+pub use view::SettlementView;
 
-pub struct Facilitator;
+/// What the money path needs from the rest of the house.
+pub struct Parts {
+    pub schemes: Registry,
+    pub store: Store,
+    pub clock: Clock,
+    pub hooks: Arc<dyn Hooks>,
+    /// Version 1 names of the networks.
+    pub network_names: BTreeMap<String, Network>,
+    pub settle_timeout: Duration,
+    /// Runs what must outlive a dropped request.
+    pub tasks: TaskTracker,
+    /// Cancelled when the process drains: nothing new is enqueued from then on.
+    pub draining: CancellationToken,
+}
 
+/// The service itself, without its doors.
+pub struct Facilitator {
+    parts: Parts,
+    readiness: readiness::Cache,
+}
+
+/// One `/verify` or `/settle` request.
+#[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     pub body: &'a [u8],
     pub caller: &'a Caller,
     pub idempotency_key: Option<&'a str>,
 }
 
-#[derive(Debug)]
+/// The store could not be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unavailable;
 
-#[expect(
-    clippy::unused_async,
-    reason = "a stand-in: the real one asks the store and the chain"
-)]
 impl Facilitator {
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, readiness: readiness::Cache::default() }
+    }
+
     pub fn supported(&self) -> SupportedResponse {
-        let kind = |version, network: &str| SupportedKind {
-            version,
-            scheme: "exact",
-            network: network.to_owned(),
-            extra: None,
-        };
-        SupportedResponse {
-            kinds: vec![kind(2, "eip155:84532"), kind(1, "base-sepolia")],
-            extensions: vec!["eip2612GasSponsoring".to_owned()],
-            signers: [(
-                "eip155:*".to_owned(),
-                vec!["0x0000000000000000000000000000000000000001".to_owned()],
-            )]
-            .into(),
-        }
+        self.parts.schemes.supported()
     }
 
-    pub async fn verify(&self, request: Request<'_>) -> Answer<Verdict> {
-        match read(&request) {
-            Err((network, rejection)) => Answer {
-                network,
-                verdict: Verdict::Rejected(rejection),
-            },
-            Ok(network) => Answer {
-                network,
-                verdict: Verdict::Unavailable("http://node/secret".to_owned()),
-            },
-        }
+    /// What is on record under an id, a payment key or a transaction.
+    pub async fn settlements(&self, reference: &str) -> Result<Vec<SettlementView>, Unavailable> {
+        let found = self.look_up(reference).await.map_err(|cause| {
+            crate::observe::store_trouble(&cause);
+            Unavailable
+        })?;
+        Ok(found.into_iter().map(SettlementView::from).collect())
     }
 
-    pub async fn settle(&self, request: Request<'_>) -> Answer<Outcome> {
-        match read(&request) {
-            Err((network, rejection)) => Answer {
-                network,
-                verdict: Outcome::Rejected {
-                    rejection,
-                    transaction: None,
-                },
-            },
-            Ok(network) => Answer {
-                network,
-                verdict: Outcome::Unavailable("http://node/secret".to_owned()),
-            },
+    async fn look_up(&self, reference: &str) -> crate::store::Result<Vec<Settlement>> {
+        if reference.chars().any(char::is_control) {
+            return Ok(Vec::new());
         }
+        if let Some(one) = self.parts.store.get(reference).await? {
+            return Ok(vec![one]);
+        }
+        if let Some(one) = self.parts.store.find(&reference.to_lowercase()).await? {
+            return Ok(vec![one]);
+        }
+        self.parts.store.by_transaction(&reference.to_lowercase()).await
     }
 
-    pub async fn settlements(&self, _reference: &str) -> Result<Vec<SettlementView>, Unavailable> {
-        Ok(Vec::new())
-    }
-
-    pub async fn readiness(&self) -> Readiness {
-        let check = Check {
-            name: "store".to_owned(),
-            ok: true,
-            detail: "reachable".to_owned(),
-        };
-        Readiness {
-            ready: true,
-            draining: false,
-            checks: vec![check],
-        }
+    fn parse(&self, body: &[u8]) -> Result<Payment, Malformed> {
+        request::parse(body, |name| self.parts.network_names.get(name).cloned())
     }
 }
 
-fn read(request: &Request<'_>) -> Result<String, (String, Rejection)> {
-    let payment = request::parse(request.body, |name| {
-        (name == "base-sepolia").then(|| Network::eip155(84532))
-    });
-    payment
-        .map(|payment| payment.wire_network)
-        .map_err(|m| (m.network, Rejection::new(m.reason).because(m.message)))
+/// A request that could not be read, as the rejection it is.
+fn malformed(malformed: Malformed) -> (String, Rejection) {
+    (malformed.network, Rejection::new(malformed.reason).because(malformed.message))
 }

@@ -2,6 +2,7 @@
 //! with at most one question to the chain. Only this room makes a [`Verified`], and only a `Verified` can be enqueued.
 
 pub mod exact_evm;
+mod registry;
 mod verified;
 
 use async_trait::async_trait;
@@ -10,7 +11,8 @@ use crate::clock::UnixMillis;
 use crate::protocol::response::SupportedKind;
 use crate::protocol::{Network, Payment, Reason};
 
-pub use verified::{Identity, Verified};
+pub use registry::Registry;
+pub use verified::{Identity, Request, Verified};
 
 /// A payment scheme on a family of networks, named like the specification's file.
 #[async_trait]
@@ -44,6 +46,9 @@ pub trait Checked: Send + Sync {
 
     /// The first failed check that no chain read can overrule, in the reference order.
     fn rejection(&self) -> Option<&Rejection>;
+
+    /// The code of a payment whose window has passed.
+    fn expired(&self) -> Reason;
 
     /// Asks the chain: signature of payers with code, asset, and a simulation of the settlement itself.
     async fn verify(self: Box<Self>) -> Result<Verified, Refusal>;

@@ -23,6 +23,8 @@ pub(super) struct Terms {
     pub network: Network,
     /// Lower case.
     pub asset: String,
+    /// The payer in the chain's normal form: rows are grouped by it.
+    pub payer: String,
     /// Lower case.
     pub pay_to: String,
     pub amount: Amount,
@@ -32,6 +34,8 @@ pub(super) struct Terms {
     pub expect: String,
     /// The only signer that may send it, where the payment names one.
     pub required_sender: Option<String>,
+    /// First block time, unix seconds, at which the authorization can no longer be executed; `i64::MAX` when that is beyond it.
+    pub expires_at: i64,
     /// Whether it may share a transaction with others.
     pub batchable: bool,
 }
@@ -68,7 +72,7 @@ impl Verified {
             network: terms.network,
             wire_network: request.wire_network.to_owned(),
             asset: terms.asset,
-            payer: identity.payer,
+            payer: terms.payer,
             pay_to: terms.pay_to,
             amount: terms.amount,
             work: terms.work,
@@ -76,6 +80,7 @@ impl Verified {
             required_sender: terms.required_sender,
             batchable: terms.batchable,
             deadline: request.deadline,
+            expires_at: terms.expires_at,
         };
         store.enqueue(new).await
     }

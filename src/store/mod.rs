@@ -1,36 +1,44 @@
-//! What must survive a crash. One SQL text on Postgres and SQLite; every transition is one conditional statement.
+//! What must survive a crash. One SQL text on Postgres and SQLite; every transition is one conditional statement whose affected rows say who won.
 
-use crate::clock::UnixMillis;
-use crate::protocol::{Amount, Network};
+mod bells;
+mod lanes;
+mod outcomes;
+mod queue;
+mod row;
+mod settlements;
+mod transactions;
 
-/// A payment about to be queued.
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Any, AnyPool, SqlStr, Transaction};
+
+use crate::clock::Clock;
+use crate::secret::Secret;
+
+pub use bells::{Bell, POLL};
+pub use lanes::{LaneState, Lease};
+pub use outcomes::{Block, Mined, NotFinal, Verdict};
+pub use row::{Delivered, Proof, Settlement, Stage};
+pub use settlements::{Delivery, Enqueued, NewSettlement};
+pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
+
+/// The database.
 #[derive(Debug, Clone)]
-pub struct NewSettlement {
-    pub payment_key: String,
-    pub fingerprint: String,
-    pub proof: String,
-    pub caller: String,
-    pub scheme: String,
-    pub network: Network,
-    pub wire_network: String,
-    pub asset: String,
-    pub payer: String,
-    pub pay_to: String,
-    pub amount: Amount,
-    pub work: String,
-    pub expect: String,
-    pub required_sender: Option<String>,
-    pub batchable: bool,
-    pub deadline: UnixMillis,
+pub struct Store {
+    pool: AnyPool,
+    engine: Engine,
+    clock: Clock,
+    bells: Arc<bells::Bells>,
 }
 
-/// What became of an insert.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Enqueued {
-    /// This request is the first with its payment key; the id of its row.
-    First(String),
-    /// The payment key is on record already.
-    Known,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Sqlite,
+    Postgres,
 }
 
 /// The store could not be asked, or holds something it should not.
@@ -38,19 +46,94 @@ pub enum Enqueued {
 pub enum Error {
     #[error("the database could not be asked")]
     Database(#[from] sqlx::Error),
+    #[error("the database could not be migrated")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// Somebody else owns the lane now; nothing was written.
+    #[error("the lease of this lane is lost")]
+    Fenced,
     #[error("the database holds something impossible: {0}")]
     Inconsistent(String),
 }
 
-/// The database.
-#[derive(Debug, Clone)]
-pub struct Store {
-    _pool: sqlx::AnyPool,
-}
+pub type Result<T> = std::result::Result<T, Error>;
 
 impl Store {
-    /// Inserts the payment unless its key is on record.
-    pub async fn enqueue(&self, _new: NewSettlement) -> Result<Enqueued, Error> {
-        Err(Error::Inconsistent("not built yet".to_owned()))
+    /// Opens the database named by a `sqlite:` or `postgres:` URL; a SQLite file is made where there is none.
+    pub async fn connect(url: &Secret, max_connections: u32, clock: Clock) -> Result<Self> {
+        sqlx::any::install_default_drivers();
+        let engine = match url.expose().split(':').next() {
+            Some("sqlite") => Engine::Sqlite,
+            _ => Engine::Postgres,
+        };
+        let options: AnyConnectOptions = connect_url(url.expose(), engine).parse()?;
+        let mut pool = AnyPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(5));
+        if engine == Engine::Sqlite {
+            pool = pool.after_connect(|connection, _| Box::pin(prepare_sqlite(connection)));
+        }
+        let pool = pool.connect_with(options).await?;
+        Ok(Self { pool, engine, clock, bells: Arc::default() })
     }
+
+    /// Brings the schema up to date; a newer schema than this binary knows is an error.
+    pub async fn migrate(&self) -> Result<()> {
+        Ok(migrator().run(&self.pool).await?)
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// A transaction that may write. SQLite takes its write lock at once: upgrading a read lock later can fail.
+    async fn begin(&self) -> Result<Transaction<'static, Any>> {
+        let statement = match self.engine {
+            Engine::Sqlite => "begin immediate",
+            Engine::Postgres => "begin",
+        };
+        Ok(self.pool.begin_with(statement).await?)
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now().0
+    }
+}
+
+fn connect_url(url: &str, engine: Engine) -> Cow<'_, str> {
+    match engine {
+        Engine::Sqlite if !url.contains('?') => Cow::Owned(format!("{url}?mode=rwc")),
+        Engine::Sqlite | Engine::Postgres => Cow::Borrowed(url),
+    }
+}
+
+/// WAL lets readers go on beside the one writer; FULL makes a commit survive a power cut, which "store before send" relies on.
+async fn prepare_sqlite(connection: &mut sqlx::AnyConnection) -> sqlx::Result<()> {
+    for pragma in [
+        "pragma busy_timeout = 10000",
+        "pragma journal_mode = wal",
+        "pragma synchronous = full",
+        "pragma foreign_keys = on",
+    ] {
+        sqlx::query(pragma).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// The migrations, embedded. Never edit one after a release.
+fn migrator() -> Migrator {
+    let texts = [(1, "settlements", include_str!("../../migrations/0001_settlements.sql"))];
+    let migrations = texts.map(|(version, name, sql)| {
+        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, SqlStr::from_static(sql), false)
+    });
+    Migrator { migrations: Cow::Owned(migrations.to_vec()), ..Migrator::DEFAULT }
+}
+
+fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
 }

@@ -43,6 +43,9 @@ sol! {
     struct Permit2612 { uint256 value; uint256 deadline; bytes32 r; bytes32 s; uint8 v; }
 
     interface ExactPermit2Proxy {
+        event Settled();
+        event SettledWithPermit();
+
         function PERMIT2() external view returns (address);
         function settle(PermitTransferFrom permit, address owner, ExactWitness witness, bytes signature) external;
         function settleWithPermit(Permit2612 permit2612, PermitTransferFrom permit, address owner, ExactWitness witness, bytes signature) external;

@@ -23,7 +23,14 @@ impl Error {
         match self {
             Self::Unavailable(_) => false,
             Self::Refused { code, message, .. } => {
-                *code == 3 || message.to_lowercase().contains("revert")
+                let message = message.to_lowercase();
+                let says = |text| message.contains(text);
+                *code == 3
+                    || says("revert")
+                    || says("out of gas")
+                    || says("outofgas")
+                    || says("oog")
+                    || says("invalid opcode")
             }
         }
     }

@@ -1,0 +1,123 @@
+//! What the lanes and the watcher of one network share.
+
+use std::sync::Arc;
+
+use alloy::primitives::{Address, U64, U128, U256};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::fees::{Limits, Market};
+use super::rpc::Call;
+use super::{Error, Rpc};
+use crate::clock::Clock;
+use crate::config::EvmNetwork;
+use crate::hooks::Hooks;
+use crate::store::{Block, Store};
+
+/// One EVM network: its endpoints, its facts, and what they write to.
+#[derive(Debug)]
+pub struct Chain {
+    pub config: EvmNetwork,
+    pub rpc: Arc<Rpc>,
+    pub store: Store,
+    pub clock: Clock,
+    pub hooks: Arc<dyn Hooks>,
+}
+
+/// A block's header, as much as we use.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Head {
+    number: U64,
+    hash: String,
+    pub parent_hash: String,
+    timestamp: U64,
+    base_fee_per_gas: Option<U128>,
+}
+
+impl Head {
+    pub fn number(&self) -> u64 {
+        self.number.to()
+    }
+
+    pub fn timestamp(&self) -> u64 {
+        self.timestamp.to()
+    }
+
+    pub fn base_fee(&self) -> Option<u128> {
+        self.base_fee_per_gas.map(|fee| fee.to())
+    }
+
+    pub fn block(&self) -> Block {
+        Block { number: self.number(), hash: self.hash.clone() }
+    }
+}
+
+impl Chain {
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_fee: self.config.max_fee_per_gas,
+            min_priority_fee: self.config.min_priority_fee,
+        }
+    }
+
+    /// The calls whose answers [`read_market`] takes.
+    pub fn market_calls() -> [Call; 3] {
+        [
+            ("eth_getBlockByNumber", json!(["latest", false])),
+            ("eth_maxPriorityFeePerGas", json!([])),
+            ("eth_gasPrice", json!([])),
+        ]
+    }
+
+    pub async fn market(&self) -> Result<Market, Error> {
+        let answers = self.rpc.batch(Self::market_calls().to_vec()).await?;
+        read_market(&answers)
+    }
+
+    /// The signer's account nonce at a block tag.
+    pub async fn account_nonce(&self, signer: Address, tag: &str) -> Result<u64, Error> {
+        let nonce: U64 = self.rpc.read("eth_getTransactionCount", json!([signer, tag])).await?;
+        Ok(nonce.to())
+    }
+}
+
+/// Fees from the answers to [`Chain::market_calls`]. A node without `eth_maxPriorityFeePerGas` suggests nothing.
+pub fn read_market(answers: &[Result<Box<RawValue>, Error>]) -> Result<Market, Error> {
+    let head: Head = parse(answers.first())?;
+    let base_fee = head.base_fee();
+    let tip = match base_fee {
+        Some(_) => parse::<U128>(answers.get(1)).map_or(0, |tip| tip.to()),
+        None => parse::<U128>(answers.get(2))?.to(),
+    };
+    Ok(Market { base_fee, tip })
+}
+
+/// Reads one answer of a batch.
+pub fn parse<T: serde::de::DeserializeOwned>(answer: Option<&Result<Box<RawValue>, Error>>) -> Result<T, Error> {
+    match answer {
+        Some(Ok(raw)) => serde_json::from_str(raw.get())
+            .map_err(|cause| Error::Unavailable(format!("unreadable answer: {cause}"))),
+        Some(Err(cause)) => Err(cause.clone()),
+        None => Err(Error::Unavailable("an answer is missing".to_owned())),
+    }
+}
+
+/// An `eth_call` at the newest block, or pinned to one.
+pub fn eth_call(call: Value, tag: &str) -> Call {
+    ("eth_call", json!([call, tag]))
+}
+
+/// A number as a block tag.
+pub fn tag(block_number: u64) -> String {
+    format!("{block_number:#x}")
+}
+
+/// An ABI-encoded `uint256` answer.
+pub fn parse_word(answer: Option<&Result<Box<RawValue>, Error>>) -> Result<U256, Error> {
+    let bytes: alloy::primitives::Bytes = parse(answer)?;
+    U256::try_from_be_slice(&bytes)
+        .filter(|_| bytes.len() == 32)
+        .ok_or_else(|| Error::Unavailable("the answer is not one word".to_owned()))
+}

@@ -1,0 +1,142 @@
+//! What a lane does with transactions that wait: send again, raise the fee, or give the account nonce to nobody.
+
+use std::time::Duration;
+
+use alloy::primitives::Bytes;
+
+use super::{End, Lane};
+use crate::chain::evm::fees::{self, Market};
+use crate::chain::evm::transaction::{Call, decode};
+use crate::observe;
+use crate::signer::Signed;
+use crate::store::{self, Attempt, InFlight, Lease, NewAttempt, Role};
+
+/// Most attempts at one account nonce.
+const ATTEMPTS_MAX: usize = 50;
+/// Stop bidding for a payment that close to the end of its window.
+const EXPIRY_MARGIN_SECONDS: i64 = 6;
+/// A payment without an end to its window is given up after this long without a receipt.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a waiting transaction needs now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    SendAgain,
+    RaiseFee,
+    /// Nobody can be paid by it any more: occupy its account nonce with a noop.
+    Noop,
+}
+
+impl Lane {
+    pub(super) async fn tend(&mut self, lease: &Lease) -> store::Result<Option<End>> {
+        let mut market: Option<Market> = None;
+        for transaction in self.open.clone() {
+            let need = self.need(&transaction);
+            if need == Need::Nothing {
+                continue;
+            }
+            let Some(last) = transaction.attempts.last() else { continue };
+            if need != Need::SendAgain {
+                if market.is_none() {
+                    market = self.chain.market().await.ok();
+                }
+                let Some(market) = market else { continue };
+                if let Some(signed) = self.replace(lease, &transaction, need, market).await? {
+                    self.send(lease, &transaction.id, &signed, false).await?;
+                    continue;
+                }
+            }
+            let signed = Signed {
+                raw: Bytes::from(last.raw.clone()),
+                hash: last.hash.parse().map_err(|_| store::Error::Inconsistent(format!("hash = {:?}", last.hash)))?,
+            };
+            self.send(lease, &transaction.id, &signed, false).await?;
+        }
+        Ok(None)
+    }
+
+    fn need(&self, transaction: &InFlight) -> Need {
+        let Some(last) = transaction.attempts.last() else { return Need::Nothing };
+        let now = self.chain.clock.now();
+        let waited = self.sent_at.get(&transaction.id).map(std::time::Instant::elapsed);
+        if !transaction.was_sent && waited.is_none() {
+            return Need::SendAgain;
+        }
+        let patience = self.chain.config.bump_after;
+        let since_sent = waited.unwrap_or(patience);
+        let attempts = u32::try_from(transaction.attempts.len()).unwrap_or(u32::MAX);
+        let age = Duration::from_millis(u64::try_from(now.0 - last.created_at).unwrap_or(0));
+        if since_sent < patience || age < patience {
+            return Need::Nothing;
+        }
+        let first = transaction.attempts.first().map_or(now.0, |attempt| attempt.created_at);
+        let given_up = Duration::from_millis(u64::try_from(now.0 - first).unwrap_or(0)) >= GIVE_UP_AFTER;
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let payable = transaction.live_until.is_some_and(|until| until > seconds.saturating_add(EXPIRY_MARGIN_SECONDS));
+        if last.role == Role::Payment && (!payable || given_up) {
+            Need::Noop
+        } else if age < patience.saturating_mul(attempts) || transaction.attempts.len() >= ATTEMPTS_MAX {
+            // Later raises come slower: a chain that makes no blocks is not helped by a higher bid.
+            Need::SendAgain
+        } else {
+            Need::RaiseFee
+        }
+    }
+
+    /// Stores the replacement. `None` when there is none: too dear, not signed, or the transaction was decided meanwhile.
+    async fn replace(
+        &mut self,
+        lease: &Lease,
+        transaction: &InFlight,
+        need: Need,
+        market: Market,
+    ) -> store::Result<Option<Signed>> {
+        let Some(last) = transaction.attempts.last() else { return Ok(None) };
+        let Some((call, fee)) = decode(&last.raw) else {
+            return Err(store::Error::Inconsistent(format!("the bytes of {} are no transaction", last.hash)));
+        };
+        let Ok(fee) = fees::raise(fee, market, self.chain.limits()) else { return Ok(None) };
+        let (call, role) = match need {
+            Need::Noop => (Call::noop(self.signer.address()), Role::Noop),
+            Need::Nothing | Need::SendAgain | Need::RaiseFee => (call, last.role),
+        };
+        let unsigned = call.unsigned(self.chain.config.chain_id, transaction.account_nonce, fee);
+        let signed = match self.signer.sign(unsigned).await {
+            Ok(signed) => signed,
+            Err(cause) => {
+                observe::not_signed(&self.chain.config.network, &self.address, &cause);
+                return Ok(None);
+            }
+        };
+        let attempt = NewAttempt {
+            role,
+            hash: signed.hash.to_string(),
+            raw: signed.raw.to_vec(),
+            max_fee: fee.most(),
+            priority_fee: fee.priority(),
+        };
+        if !self.chain.store.add_attempt(lease, transaction, &attempt).await? {
+            return Ok(None);
+        }
+        observe::replaced_attempt(&self.chain.config.network, &last.hash, &attempt.hash, role == Role::Noop);
+        self.remember(&transaction.id, attempt);
+        Ok(Some(signed))
+    }
+
+    fn remember(&mut self, transaction_id: &str, attempt: NewAttempt) {
+        let now = self.chain.clock.now().0;
+        if let Some(open) = self.open.iter_mut().find(|open| open.id == transaction_id) {
+            let number = i64::try_from(open.attempts.len()).unwrap_or(i64::MAX);
+            open.attempts.push(Attempt {
+                number,
+                role: attempt.role,
+                hash: attempt.hash,
+                raw: attempt.raw,
+                max_fee: attempt.max_fee,
+                priority_fee: attempt.priority_fee,
+                created_at: now,
+            });
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What a reverted settlement call means, read from its revert data or, where a node gives none, from its text.
+
+use alloy::primitives::Bytes;
+use alloy::sol_types::{SolError, SolInterface};
+
+use super::Error;
+use super::contracts::{EXACT_PERMIT2_PROXY, ExactPermit2Proxy, Permit2};
+use super::work::Work;
+use crate::protocol::Reason;
+
+/// Longest text of a node or a contract that we pass on.
+const MESSAGE_MAX: usize = 500;
+
+/// The reason and the text of a settlement call that a node says reverts.
+pub fn reason(work: &Work, cause: &Error) -> (Reason, String) {
+    let Error::Refused { message, data, .. } = cause else {
+        return (generic(work), String::new());
+    };
+    let text = data.as_ref().and_then(revert_text).unwrap_or_else(|| message.clone());
+    let reason = data
+        .as_ref()
+        .and_then(|data| by_selector(data))
+        .or_else(|| by_text(work, &text))
+        .unwrap_or_else(|| generic(work));
+    (reason, clean(&text))
+}
+
+fn generic(work: &Work) -> Reason {
+    if is_permit2(work) {
+        Reason::Permit2SimulationFailed
+    } else {
+        Reason::InvalidExactEvmTransactionSimulationFailed
+    }
+}
+
+/// Contract wallets pay either way; the called contract tells which.
+fn is_permit2(work: &Work) -> bool {
+    work.to == EXACT_PERMIT2_PROXY
+}
+
+/// The text of a Solidity `Error(string)`.
+pub fn revert_text(data: &Bytes) -> Option<String> {
+    let revert = alloy::sol_types::Revert::abi_decode(data).ok()?;
+    Some(clean(revert.reason()))
+}
+
+fn by_selector(data: &Bytes) -> Option<Reason> {
+    if let Ok(error) = Permit2::Permit2Errors::abi_decode(data) {
+        return Some(match error {
+            Permit2::Permit2Errors::InvalidNonce(_) => Reason::Permit2InvalidNonce,
+            Permit2::Permit2Errors::SignatureExpired(_)
+            | Permit2::Permit2Errors::InvalidSigner(_)
+            | Permit2::Permit2Errors::InvalidSignature(_)
+            | Permit2::Permit2Errors::InvalidSignatureLength(_)
+            | Permit2::Permit2Errors::InvalidContractSignature(_) => Reason::InvalidPermit2Signature,
+        });
+    }
+    ExactPermit2Proxy::Permit2612AmountMismatch::abi_decode(data)
+        .is_ok()
+        .then_some(Reason::Permit2Permit2612AmountMismatch)
+}
+
+fn by_text(work: &Work, text: &str) -> Option<Reason> {
+    let text = text.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let is_permit2 = is_permit2(work);
+    if says(&["exceeds balance", "insufficient balance", "erc20insufficientbalance"]) {
+        return Some(if is_permit2 { Reason::Permit2InsufficientBalance } else { Reason::InvalidExactEvmInsufficientBalance });
+    }
+    if says(&["exceeds allowance", "insufficient allowance"]) && is_permit2 {
+        return Some(Reason::Permit2AllowanceRequired);
+    }
+    if is_permit2 {
+        return None;
+    }
+    if says(&["is used", "already used", "usedorcanceled", "used or canceled"]) {
+        return Some(Reason::InvalidExactEvmNonceAlreadyUsed);
+    }
+    if says(&["authorization is expired", "authorizationexpired"]) {
+        return Some(Reason::InvalidExactEvmAuthorizationValidBefore);
+    }
+    if says(&["not yet valid", "authorizationnotyetvalid"]) {
+        return Some(Reason::InvalidExactEvmAuthorizationValidAfter);
+    }
+    says(&["invalid signature", "signermismatch", "invalidsignature"]).then_some(Reason::InvalidExactEvmSignature)
+}
+
+/// Free text that may leave the house: bounded, printable, and without URLs, which may carry keys.
+pub fn clean(text: &str) -> String {
+    let words = text.split_whitespace().map(|word| if word.contains("://") { "[url]" } else { word });
+    let joined = words.collect::<Vec<_>>().join(" ");
+    joined.chars().filter(|c| !c.is_control()).take(MESSAGE_MAX).collect()
+}

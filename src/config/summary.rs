@@ -1,0 +1,105 @@
+//! The configuration told to a person, without anything secret: of a URL its host, of a key its address.
+
+use url::Url;
+
+use super::{Config, Cors, EvmNetwork, Store, throwaway};
+use crate::secret::Secret;
+
+impl Config {
+    /// What will be done, one line each.
+    pub fn summary(&self) -> Vec<String> {
+        let mut lines = vec![
+            self.listening(),
+            format!("store: {}", self.store.place()),
+            self.callers(),
+        ];
+        for address in self.evm.keys.iter().filter_map(throwaway::address) {
+            lines.push(format!("EVM signer: {address}"));
+        }
+        lines.extend(self.evm.networks.iter().map(EvmNetwork::line));
+        lines
+    }
+
+    fn listening(&self) -> String {
+        let server = &self.server;
+        let under = if server.base_path.is_empty() {
+            String::new()
+        } else {
+            format!(", also under {}", server.base_path)
+        };
+        let browsers = match &server.cors {
+            Cors::Off => "none".to_owned(),
+            Cors::Any => "any".to_owned(),
+            Cors::Origins(origins) => origins.join(", "),
+        };
+        let address = std::net::SocketAddr::new(server.host, server.port);
+        format!("listening: {address}{under}; browser origins: {browsers}")
+    }
+
+    fn callers(&self) -> String {
+        match self.auth.tokens.len() {
+            0 => "callers: anyone".to_owned(),
+            1 => "callers: 1 bearer token".to_owned(),
+            count => format!("callers: {count} bearer tokens"),
+        }
+    }
+}
+
+impl Store {
+    /// Which database, without user, password and parameters.
+    pub(super) fn place(&self) -> String {
+        let url = self.url.expose();
+        match url.strip_prefix("sqlite://") {
+            Some(path) => format!("SQLite at {}", path.split('?').next().unwrap_or_default()),
+            None => format!("PostgreSQL at {}", host(&self.url)),
+        }
+    }
+}
+
+impl EvmNetwork {
+    fn line(&self) -> String {
+        let kind = if self.testnet { "testnet" } else { "mainnet" };
+        let symbols: Vec<&str> = self
+            .assets
+            .iter()
+            .map(|asset| asset.symbol.as_str())
+            .collect();
+        let tokens = match (self.any_asset, symbols.is_empty()) {
+            (true, _) => "any".to_owned(),
+            (false, true) => "none".to_owned(),
+            (false, false) => symbols.join(", "),
+        };
+        let sends = if self.send_urls.is_empty() {
+            String::new()
+        } else {
+            format!(", sends to {}", hosts(&self.send_urls))
+        };
+        format!(
+            "{} (chain {}, {kind}): {} nodes {}{sends}; tokens: {tokens}",
+            self.name,
+            self.chain_id,
+            self.rpc_source,
+            hosts(&self.rpc_urls),
+        )
+    }
+}
+
+fn hosts(urls: &[Secret]) -> String {
+    let hosts: Vec<String> = urls.iter().map(host).collect();
+    hosts.join(", ")
+}
+
+/// A URL's host and port, and nothing that could be a key.
+fn host(url: &Secret) -> String {
+    let Ok(url) = Url::parse(url.expose()) else {
+        return "an unreadable URL".to_owned();
+    };
+    match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.to_owned(),
+        (None, _) => "a local socket".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! Every variable there is: what reads the environment, `.env.example` and the README all go by this table.
+
+use std::fmt::Write;
+
+/// What a name in a family stands for: the network's name in upper case, every other character `_`.
+const PLACEHOLDER: &str = "<NAME>";
+/// Beginnings of names that operators write for this service and for nothing else.
+const OURS: [&str; 9] = [
+    "BEARER_",
+    "CDP_",
+    "EIP6492_",
+    "EVM_",
+    "SETTLE_",
+    "SETTLEMENT_",
+    "STARKNET_",
+    "SVM_",
+    "UPTO_",
+];
+
+/// One variable, or one family of variables where the name ends in `<NAME>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    pub name: &'static str,
+    pub group: Group,
+    /// What holds while the variable is unset; `None` where that is nothing, or depends.
+    pub default: Option<&'static str>,
+    pub doc: &'static str,
+    /// Whether the value must never be shown; it may then also come from a file, by `<name>_FILE`.
+    pub secret: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    Server,
+    Database,
+    Authentication,
+    Settlement,
+    Evm,
+    Logging,
+}
+
+impl Group {
+    pub const ALL: [Self; 6] = [
+        Self::Server,
+        Self::Database,
+        Self::Authentication,
+        Self::Settlement,
+        Self::Evm,
+        Self::Logging,
+    ];
+
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Server => "Server",
+            Self::Database => "Database",
+            Self::Authentication => "Authentication",
+            Self::Settlement => "Settlement",
+            Self::Evm => "EVM networks",
+            Self::Logging => "Logging",
+        }
+    }
+
+    const fn default(self, name: &'static str, value: &'static str, doc: &'static str) -> Variable {
+        let default = Some(value);
+        Variable {
+            default,
+            ..self.unset(name, doc)
+        }
+    }
+
+    const fn unset(self, name: &'static str, doc: &'static str) -> Variable {
+        Variable {
+            name,
+            group: self,
+            default: None,
+            doc,
+            secret: false,
+        }
+    }
+
+    const fn secret(self, name: &'static str, doc: &'static str) -> Variable {
+        Variable {
+            secret: true,
+            ..self.unset(name, doc)
+        }
+    }
+}
+
+/// All of them, in the order in which they are documented.
+#[rustfmt::skip]
+pub const ALL: &[Variable] = {
+    use Group::{Authentication, Database, Evm, Logging, Server, Settlement};
+    &[
+        Server.default("PORT", "8090", "Port to listen on."),
+        Server.default("HOST", "0.0.0.0", "IP address to listen on; `::` for both families."),
+        Server.unset("BASE_PATH", "Path under which the routes are served besides `/`, such as `/facilitator`."),
+        Server.default("CORS_ORIGINS", "off", "Browser origins that may call: `off`, `*`, or a comma-separated list such as `https://shop.example`."),
+        Server.default("BODY_LIMIT_BYTES", "65536", "Largest request body, bytes."),
+        Server.default("READ_TIMEOUT_MS", "10000", "How long a client may take to send the head of a request, and again the body, milliseconds."),
+        Server.default("MAX_CONNECTIONS", "1024", "Connections open at once; more wait to be accepted."),
+        Server.default("DRAIN_TIMEOUT_MS", "30000", "How long requests under way may go on after SIGTERM, milliseconds."),
+
+        Database.secret("DATABASE_URL", "`postgres://…` in production, or `sqlite://…`. Unset: SQLite at `facilitator.db` in `DATA_DIR`, which a mainnet does not start with."),
+        Database.default("DATABASE_MAX_CONNECTIONS", "10", "Connections to the database open at once."),
+        Database.default("DATA_DIR", "./data", "Directory of the embedded database and of the throwaway key."),
+
+        Authentication.secret("BEARER_TOKEN", "Token that callers send as `Authorization: Bearer …`, at least 16 characters. A mainnet needs one, or `SETTLE_AUTH=off`."),
+        Authentication.secret("BEARER_TOKENS", "Several such tokens, comma-separated; wins over `BEARER_TOKEN`."),
+        Authentication.unset("SETTLE_AUTH", "`required`: no start without a token. `off`: anyone may spend this service's gas. Unset: `required` where a mainnet is served."),
+
+        Settlement.default("SETTLE_TIMEOUT_MS", "20000", "How long `/settle` waits for an outcome before it answers `settlement_pending`, milliseconds; at most 28000, because clients give up at 30 s."),
+        Settlement.unset("SETTLEMENT_RECEIPT_TIMEOUT_MS", "Another name of `SETTLE_TIMEOUT_MS`, which wins."),
+        Settlement.default("SETTLE_PENDING_STATUS", "200", "HTTP status of `settlement_pending`: `200`, or `500` for resource servers that want it."),
+
+        Evm.default("EVM_NETWORKS", "base-sepolia", "Networks to serve, comma-separated: names from `config/networks.toml`, or ids such as `eip155:1234`. Set to nothing: no EVM network."),
+        Evm.secret("EVM_PRIVATE_KEY", "Key that pays the gas, hex; several, comma-separated, settle side by side. Unset: a throwaway key in `DATA_DIR`, for testnets only."),
+        Evm.secret("ALCHEMY_API_KEY", "Reaches networks through Alchemy where no URL is given."),
+        Evm.secret("INFURA_API_KEY", "Reaches networks through Infura where no URL is given."),
+        Evm.secret("EVM_RPC_URL_<NAME>", "Nodes to read from and send to, comma-separated, best first. `<NAME>` is the network's name in upper case with `_`: `BASE_SEPOLIA`, `EIP155_1234`."),
+        Evm.secret("EVM_SEND_URL_<NAME>", "Nodes that signed transactions go to instead, comma-separated: private or sequencer endpoints."),
+        Evm.unset("NETWORKS_FILE", "A file in the form of `config/networks.toml` that adds networks and overrides fields of known ones."),
+        Evm.unset("EVM_ASSETS_<NAME>", "Addresses of further tokens that may be paid with, comma-separated."),
+        Evm.default("EVM_ANY_ASSET", "false", "`true`: any token may be paid with. Tokens are other people's code; the gas is yours."),
+        Evm.unset("EIP6492_FACTORIES", "Wallet factories that may be called, comma-separated: `0xaddress`, or `0xaddress:gas` (500000 where not given). Unset: none."),
+        Evm.unset("EVM_MAX_FEE_GWEI_<NAME>", "Most that is ever bid per gas, gwei. Unset: by network."),
+        Evm.unset("EVM_DAILY_SPEND_CAP_<NAME>", "Most that one key may spend on gas in a UTC day, in native units such as `0.1`. Unset: by network."),
+
+        Logging.default("LOG_FORMAT", "pretty", "`pretty` for people, `json` for machines."),
+        Logging.default("RUST_LOG", "info", "What is logged, such as `info,x402_facilitator=debug`."),
+    ]
+};
+
+impl Variable {
+    /// The beginning that all names of this family share; `None` for a single variable.
+    pub fn family(&self) -> Option<&'static str> {
+        self.name.strip_suffix(PLACEHOLDER)
+    }
+
+    /// Whether `<name>_FILE` may say which file holds the value.
+    pub fn may_be_a_file(&self) -> bool {
+        self.secret && self.family().is_none()
+    }
+
+    fn is_named(&self, name: &str) -> bool {
+        match self.family() {
+            Some(beginning) => name.starts_with(beginning),
+            None => {
+                name == self.name
+                    || self.may_be_a_file() && name.strip_suffix("_FILE") == Some(self.name)
+            }
+        }
+    }
+}
+
+/// The default of a variable that has one.
+pub(super) fn default(name: &str) -> &'static str {
+    let variable = ALL.iter().find(|variable| variable.name == name);
+    variable
+        .and_then(|variable| variable.default)
+        .expect("only variables with a default in the table are read this way")
+}
+
+/// Whether some variable of the table has this name.
+pub(super) fn is_known(name: &str) -> bool {
+    ALL.iter().any(|variable| variable.is_named(name))
+}
+
+/// Whether a name was meant for us and yet is none of ours.
+pub(super) fn is_stray(name: &str) -> bool {
+    OURS.iter().any(|beginning| name.starts_with(beginning)) && !is_known(name)
+}
+
+/// What belongs in `.env.example`.
+pub fn env_example() -> String {
+    let mut text = String::from(
+        "# Every setting, with its default. Nothing here needs to be set to try the service on Base Sepolia.\n\
+         # Copy to .env and take the # away from what you change; the process environment wins over the file.\n\
+         # A secret may come from a file instead: EVM_PRIVATE_KEY_FILE=/run/secrets/key\n",
+    );
+    for group in Group::ALL {
+        let _ = write!(text, "\n# ── {} ──\n", group.title());
+        for variable in ALL.iter().filter(|variable| variable.group == group) {
+            let doc = variable.doc.replace('`', "");
+            let name = variable.name.replace(PLACEHOLDER, "BASE_SEPOLIA");
+            let default = variable.default.unwrap_or_default();
+            let _ = write!(text, "\n# {doc}\n# {name}={default}\n");
+        }
+    }
+    text
+}
+
+/// What belongs in the README: one table per group.
+pub fn markdown_table() -> String {
+    let mut text = String::new();
+    for group in Group::ALL {
+        let gap = if text.is_empty() { "" } else { "\n" };
+        let _ = write!(
+            text,
+            "{gap}**{}**\n\n| variable | default | meaning |\n|---|---|---|\n",
+            group.title()
+        );
+        for variable in ALL.iter().filter(|variable| variable.group == group) {
+            let default = variable
+                .default
+                .map_or_else(String::new, |value| format!("`{value}`"));
+            let file = if variable.may_be_a_file() {
+                " Or in a file: `…_FILE`."
+            } else {
+                ""
+            };
+            let _ = writeln!(
+                text,
+                "| `{}` | {default} | {}{file} |",
+                variable.name, variable.doc
+            );
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn env_example_says_what_the_table_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example");
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(path, env_example()).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            written == env_example(),
+            ".env.example differs from src/config/variables.rs; write it anew with: BLESS=1 cargo test --lib env_example"
+        );
+    }
+
+    #[test]
+    fn env_example_changes_nothing_until_a_line_is_uncommented() {
+        let uncommented = env_example()
+            .lines()
+            .find(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(str::to_owned);
+        assert_eq!(uncommented, None);
+    }
+
+    #[test]
+    fn no_name_is_listed_twice_and_every_group_is_in_one_piece() {
+        let mut groups: Vec<Group> = ALL.iter().map(|variable| variable.group).collect();
+        groups.dedup();
+        assert_eq!(groups, Group::ALL);
+        let mut names: Vec<&str> = ALL.iter().map(|variable| variable.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn no_text_breaks_the_table() {
+        for variable in ALL {
+            assert!(!variable.doc.contains(['|', '\n']), "{}", variable.name);
+        }
+        let rows = markdown_table()
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .count();
+        assert_eq!(rows, ALL.len());
+    }
+
+    #[test]
+    fn a_secret_has_no_default() {
+        for variable in ALL.iter().filter(|variable| variable.secret) {
+            assert_eq!(variable.default, None, "{}", variable.name);
+        }
+    }
+
+    #[test]
+    fn knows_its_names_and_what_was_meant_for_it() {
+        for known in [
+            "PORT",
+            "EVM_PRIVATE_KEY_FILE",
+            "EVM_RPC_URL_BASE",
+            "EVM_ASSETS_EIP155_5",
+        ] {
+            assert!(is_known(known), "{known}");
+        }
+        for stray in [
+            "EVM_NETWORK",
+            "SETTLE_MAX_AMOUNT",
+            "SVM_PRIVATE_KEY",
+            "EVM_NETWORKS_FILE",
+        ] {
+            assert!(is_stray(stray), "{stray}");
+        }
+        for foreign in ["PATH", "PORT_FILE", "DATABASE_PUBLIC_URL"] {
+            assert!(!is_known(foreign) && !is_stray(foreign), "{foreign}");
+        }
+    }
+}

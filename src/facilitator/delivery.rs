@@ -1,0 +1,69 @@
+//! A success is told once. The claim is committed before the answer is written, and given back when the request is dropped before it could be.
+
+use tokio_util::task::TaskTracker;
+
+use super::Parts;
+use crate::observe;
+use crate::store::{Delivered, Delivery, Store};
+
+/// The right to tell a success, held while it is being claimed.
+pub(super) struct DeliveryClaim {
+    store: Store,
+    tasks: TaskTracker,
+    settlement_id: String,
+    delivery: Delivery,
+    /// Whether dropping this gives the claim back.
+    is_open: bool,
+}
+
+impl DeliveryClaim {
+    /// Nothing is claimed yet.
+    pub(super) fn new(parts: &Parts, settlement_id: &str, delivery: Delivery) -> Self {
+        Self {
+            store: parts.store.clone(),
+            tasks: parts.tasks.clone(),
+            settlement_id: settlement_id.to_owned(),
+            delivery,
+            is_open: false,
+        }
+    }
+
+    /// Claims the delivery. True when the caller is the one to be told; it must then answer without waiting for anything more.
+    pub(super) async fn take(&mut self) -> bool {
+        // Dropped inside this await, or failed, the commit may or may not have happened: the claim stays open until a look at the row says so.
+        self.is_open = true;
+        match self.store.deliver(&self.settlement_id, &self.delivery).await {
+            Ok(is_ours) => {
+                self.is_open = false;
+                is_ours
+            }
+            Err(cause) => {
+                observe::store_trouble(&cause);
+                false
+            }
+        }
+    }
+
+    /// Whether a row's delivery is this very one, claimed by a commit whose answer got lost. It must be told now.
+    pub(super) fn recognise(&mut self, delivered: &Delivered) -> bool {
+        let is_ours = delivered.id == self.delivery.id;
+        if is_ours {
+            self.is_open = false;
+        }
+        is_ours
+    }
+}
+
+impl Drop for DeliveryClaim {
+    fn drop(&mut self) {
+        if !self.is_open {
+            return;
+        }
+        let (store, id, delivery) = (self.store.clone(), self.settlement_id.clone(), self.delivery.clone());
+        self.tasks.spawn(async move {
+            if let Err(cause) = store.undeliver(&id, &delivery).await {
+                observe::store_trouble(&cause);
+            }
+        });
+    }
+}

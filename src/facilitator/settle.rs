@@ -1,0 +1,186 @@
+//! `/settle`: enqueue once, wait for the outcome, tell it once.
+
+use tokio::time::{sleep, timeout};
+
+use super::delivery::DeliveryClaim;
+use super::verify::{is_same, refuse_expired};
+use super::{Answer, Facilitator, Outcome, Request, malformed};
+use crate::clock::UnixMillis;
+use crate::hooks::Point;
+use crate::observe;
+use crate::protocol::{Payment, Reason};
+use crate::scheme::{self, Checked, Refusal, Rejection};
+use crate::store::{Delivered, Delivery, Enqueued, POLL, Proof, Settlement, Stage};
+
+/// A request that waits for a payment's outcome.
+struct Waiter<'a> {
+    request: Request<'a>,
+    payer: String,
+    /// The code to answer when the window passed.
+    expired: Reason,
+    deadline: UnixMillis,
+}
+
+impl Facilitator {
+    pub async fn settle(&self, request: Request<'_>) -> Answer<Outcome> {
+        let deadline = self.parts.clock.now().plus(self.parts.settle_timeout);
+        let payment = match self.parse(request.body) {
+            Ok(payment) => payment,
+            Err(cause) => {
+                let (network, rejection) = malformed(cause);
+                return Answer { network, verdict: Outcome::Rejected { rejection, transaction: None } };
+            }
+        };
+        let verdict = match self.settle_payment(&payment, request, deadline).await {
+            Ok(outcome) => outcome,
+            Err(Refusal::Rejected(rejection)) => Outcome::Rejected { rejection, transaction: None },
+            Err(Refusal::Unavailable(cause)) => Outcome::Unavailable(cause),
+        };
+        observe::settle_answered(&payment.wire_network, verdict.name(), verdict.reason());
+        Answer { network: payment.wire_network, verdict }
+    }
+
+    async fn settle_payment(&self, payment: &Payment, request: Request<'_>, deadline: UnixMillis) -> Result<Outcome, Refusal> {
+        let checked = self.check(payment)?;
+        let waiter = Waiter {
+            request,
+            payer: checked.identity().payer.clone(),
+            expired: checked.expired(),
+            deadline,
+        };
+        if let Some(row) = self.on_record(checked.as_ref()).await? {
+            return self.join(&row, checked.as_ref(), &waiter).await;
+        }
+        refuse_expired(checked.as_ref())?;
+        if self.parts.draining.is_cancelled() {
+            return Err(Refusal::Unavailable("shutting down".to_owned()));
+        }
+        let payment_key = checked.identity().payment_key.clone();
+        let (fingerprint, proof) = (checked.identity().fingerprint.clone(), checked.identity().proof.clone());
+        let patience = self.parts.clock.now().until(deadline);
+        let Ok(verified) = timeout(patience, checked.verify()).await else {
+            return Err(Refusal::Unavailable("the chain did not answer in time".to_owned()));
+        };
+        let asked = scheme::Request { caller: request.caller.as_str(), wire_network: &payment.wire_network, deadline };
+        match verified?.enqueue(&self.parts.store, asked).await {
+            Ok(Enqueued::First(id)) => {
+                observe::enqueued(&payment.requirements.network, &id, &payment_key);
+                self.parts.hooks.reached(Point::Enqueued).await;
+                Ok(self.wait(&id, &waiter).await)
+            }
+            // Somebody was first while we verified.
+            Ok(Enqueued::Known) => match self.parts.store.find(&payment_key).await {
+                Ok(Some(row)) if row.fingerprint == fingerprint && row.proof == proof => Ok(self.wait(&row.id, &waiter).await),
+                Ok(Some(_)) => Ok(other_payment(&waiter)),
+                Ok(None) => Err(Refusal::Unavailable("the queue was full; try again".to_owned())),
+                Err(cause) => Err(unavailable(&cause)),
+            },
+            Err(cause) => Err(unavailable(&cause)),
+        }
+    }
+
+    async fn join(&self, row: &Settlement, checked: &dyn Checked, waiter: &Waiter<'_>) -> Result<Outcome, Refusal> {
+        if is_same(row, checked) {
+            Ok(self.wait(&row.id, waiter).await)
+        } else {
+            Ok(other_payment(waiter))
+        }
+    }
+
+    /// Waits for the outcome until the deadline. The settlement goes on whether or not anybody waits.
+    async fn wait(&self, id: &str, waiter: &Waiter<'_>) -> Outcome {
+        let bell = self.parts.store.settlement_bell(id);
+        let delivery = Delivery::new(waiter.request.caller.as_str(), waiter.request.idempotency_key);
+        let mut claim = DeliveryClaim::new(&self.parts, id, delivery);
+        let mut submitted: Option<String> = None;
+        loop {
+            let rung = bell.next();
+            let now = self.parts.clock.now();
+            let is_late = now >= waiter.deadline;
+            match self.parts.store.get(id).await {
+                Ok(Some(row)) => {
+                    if let Stage::Submitted { transaction } = &row.stage {
+                        submitted = Some(transaction.clone());
+                    }
+                    if let Some(outcome) = self.conclude(&row, waiter, &mut claim, is_late).await {
+                        return outcome;
+                    }
+                }
+                Ok(None) => return Outcome::Unavailable("the settlement is not on record".to_owned()),
+                Err(cause) => {
+                    observe::store_trouble(&cause);
+                    if is_late {
+                        return pending_or_unavailable(submitted, waiter);
+                    }
+                }
+            }
+            // A poll past the deadline still happens, so that the last word is the row's.
+            let pause = if is_late { POLL } else { POLL.min(now.until(waiter.deadline)) };
+            tokio::select! {
+                () = rung => {}
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// What a row means for this waiter; `None` to go on waiting.
+    async fn conclude(&self, row: &Settlement, waiter: &Waiter<'_>, claim: &mut DeliveryClaim, is_late: bool) -> Option<Outcome> {
+        let rejected = |reason: Reason, message: Option<&str>, transaction: Option<&String>| {
+            let mut rejection = Rejection::new(reason).of(waiter.payer.clone());
+            rejection.message = message.map(ToOwned::to_owned);
+            Some(Outcome::Rejected { rejection, transaction: transaction.cloned() })
+        };
+        let settled = |proof: &Proof, replayed: bool| Outcome::Settled {
+            transaction: proof.transaction.clone(),
+            payer: waiter.payer.clone(),
+            replayed,
+        };
+        match &row.stage {
+            Stage::Queued if is_late => {
+                // Lost to a lane that just stored its bytes: the next read says so.
+                self.parts.store.release(&row.id, Reason::SettlementCapacityExceeded, None).await.ok();
+                None
+            }
+            Stage::Queued => None,
+            Stage::Submitted { transaction } => is_late.then(|| Outcome::Unconfirmed {
+                transaction: transaction.clone(),
+                payer: waiter.payer.clone(),
+            }),
+            Stage::Settled { proof, delivered: None } => claim.take().await.then(|| settled(proof, false)),
+            Stage::Settled { proof, delivered: Some(delivered) } if claim.recognise(delivered) => Some(settled(proof, false)),
+            Stage::Settled { proof, delivered: Some(delivered) } if is_replay(delivered, waiter.request) => Some(settled(proof, true)),
+            Stage::Settled { proof, delivered: Some(_) } => rejected(Reason::DuplicateSettlement, Some("this payment was settled and its success delivered"), Some(&proof.transaction)),
+            Stage::SettledElsewhere { transaction } => rejected(Reason::DuplicateSettlement, Some("this payment was settled by somebody else"), Some(transaction)),
+            Stage::Failed { reason, message, transaction } => rejected(*reason, message.as_deref(), transaction.as_ref()),
+            Stage::Expired { transaction } => rejected(waiter.expired, Some("the authorization expired unused"), transaction.as_ref()),
+            Stage::Released { reason, message } => rejected(*reason, message.as_deref(), None),
+        }
+    }
+}
+
+/// Only the same authenticated caller with the same idempotency key hears a success again.
+fn is_replay(delivered: &Delivered, request: Request<'_>) -> bool {
+    request.caller.is_authenticated()
+        && delivered.caller == request.caller.as_str()
+        && request.idempotency_key.is_some()
+        && delivered.idempotency_key.as_deref() == request.idempotency_key
+}
+
+fn other_payment(waiter: &Waiter<'_>) -> Outcome {
+    let rejection = Rejection::new(Reason::DuplicateSettlement)
+        .because("another payment with this nonce is on record")
+        .of(waiter.payer.clone());
+    Outcome::Rejected { rejection, transaction: None }
+}
+
+fn pending_or_unavailable(submitted: Option<String>, waiter: &Waiter<'_>) -> Outcome {
+    match submitted {
+        Some(transaction) => Outcome::Unconfirmed { transaction, payer: waiter.payer.clone() },
+        None => Outcome::Unavailable("the database could not be asked".to_owned()),
+    }
+}
+
+fn unavailable(cause: &crate::store::Error) -> Refusal {
+    observe::store_trouble(cause);
+    Refusal::Unavailable("the database could not be asked".to_owned())
+}

@@ -1,0 +1,321 @@
+//! Proven outcomes. Watchers report them; each is one conditional statement, so that several watchers may report the same.
+
+use sqlx::{Any, Row, Transaction};
+
+use super::row::{Settlement, settlement_columns};
+use super::transactions::to_i64;
+use super::{Result, Store};
+use crate::clock::UnixMillis;
+use crate::protocol::{Network, Reason};
+
+/// A block as a receipt names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    pub number: u64,
+    pub hash: String,
+}
+
+/// A receipt of one of our attempts.
+#[derive(Debug, Clone)]
+pub struct Mined {
+    pub transaction_id: String,
+    /// The attempt that was included.
+    pub hash: String,
+    pub block: Block,
+    pub succeeded: bool,
+    pub gas_used: u64,
+    /// Wei per gas.
+    pub gas_price: u128,
+}
+
+/// What the chain proved about one settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The exact transfer is in this log.
+    Settled { transaction: String, block: Block, log_index: u64 },
+    /// Somebody else's transaction consumed the authorization and paid the same terms.
+    Elsewhere { transaction: String, block: Block, log_index: u64 },
+    /// Consumed without paying, or reverted alone.
+    Failed { reason: Reason, message: Option<String>, transaction: Option<String>, block: Option<Block> },
+    /// A confirmed block is past its window and it was not consumed.
+    Expired { block: Block },
+    /// Its transaction can never pay it, but another may: back into the queue, alone, until this time.
+    Requeue { deadline: UnixMillis },
+}
+
+/// A mined transaction whose block may still change.
+#[derive(Debug, Clone)]
+pub struct NotFinal {
+    pub transaction_id: String,
+    pub hash: String,
+    pub block: Block,
+}
+
+impl Store {
+    /// Payments that a transaction carries and that nobody has decided yet.
+    pub async fn submitted_in(&self, transaction_id: &str) -> Result<Vec<Settlement>> {
+        let rows = sqlx::query(concat!(
+            "select ",
+            settlement_columns!(),
+            " from settlements where state = 'submitted' and id in \
+             (select settlement_id from settlement_transactions where transaction_id = $1) order by id"
+        ))
+        .bind(transaction_id)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(Settlement::read).collect()
+    }
+
+    /// Notes a receipt and what it proves, and books the gas, in one go. False when another watcher was first.
+    pub async fn mined(&self, mined: &Mined, verdicts: &[(String, Verdict)]) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let first = sqlx::query(
+            "update transactions set state = 'mined', mined_hash = $1, block_number = $2, block_hash = $3, succeeded = $4, \
+             gas_used = $5, gas_price = $6, updated_at = $7, final_at = null where id = $8 and state in ('signed', 'broadcast')",
+        )
+        .bind(&mined.hash)
+        .bind(to_i64(mined.block.number)?)
+        .bind(&mined.block.hash)
+        .bind(i64::from(mined.succeeded))
+        .bind(to_i64(mined.gas_used)?)
+        .bind(mined.gas_price.to_string())
+        .bind(self.now())
+        .bind(&mined.transaction_id)
+        .execute(&mut *tx)
+        .await?;
+        if first.rows_affected() == 0 {
+            return Ok(false);
+        }
+        book_gas(&mut tx, mined, self.today()).await?;
+        for (id, verdict) in verdicts {
+            conclude(&mut tx, id, verdict, self.now()).await?;
+        }
+        tx.commit().await?;
+        self.ring_all(verdicts);
+        Ok(true)
+    }
+
+    /// The account nonce is proven consumed by a transaction that is not ours: none of the attempts can be included any more.
+    pub async fn replaced(&self, transaction_id: &str, verdicts: &[(String, Verdict)]) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let first = sqlx::query(
+            "update transactions set state = 'replaced', updated_at = $1 where id = $2 and state in ('signed', 'broadcast')",
+        )
+        .bind(self.now())
+        .bind(transaction_id)
+        .execute(&mut *tx)
+        .await?;
+        if first.rows_affected() == 0 {
+            return Ok(false);
+        }
+        for (id, verdict) in verdicts {
+            conclude(&mut tx, id, verdict, self.now()).await?;
+        }
+        tx.commit().await?;
+        self.ring_all(verdicts);
+        Ok(true)
+    }
+
+    /// Decides one settlement whose transaction is still open, or a failed one that somebody else paid after all.
+    pub async fn conclude(&self, id: &str, verdict: &Verdict) -> Result<()> {
+        let mut tx = self.begin().await?;
+        conclude(&mut tx, id, verdict, self.now()).await?;
+        tx.commit().await?;
+        self.ring_settlement(id);
+        Ok(())
+    }
+
+    /// A reorg took the block away: the transaction is open again, and so is everything it had decided.
+    pub async fn unmined(&self, was: &NotFinal) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let first = sqlx::query(
+            "update transactions set state = 'broadcast', updated_at = $1, mined_hash = null, block_number = null, block_hash = null \
+             where id = $2 and state = 'mined' and block_hash = $3 and final_at is null",
+        )
+        .bind(self.now())
+        .bind(&was.transaction_id)
+        .bind(&was.block.hash)
+        .execute(&mut *tx)
+        .await?;
+        if first.rows_affected() == 0 {
+            return Ok(());
+        }
+        let rows = sqlx::query(
+            "update settlements set state = 'submitted', transaction_hash = $1, log_index = null, block_number = null, \
+             block_hash = null, reason = null, message = null, updated_at = $2 \
+             where state in ('settled', 'failed') and block_hash = $3 and id in \
+             (select settlement_id from settlement_transactions where transaction_id = $4) returning id",
+        )
+        .bind(&was.hash)
+        .bind(self.now())
+        .bind(&was.block.hash)
+        .bind(&was.transaction_id)
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        for row in &rows {
+            let id: String = row.try_get("id")?;
+            self.ring_settlement(&id);
+        }
+        Ok(())
+    }
+
+    /// Mined transactions that are not final yet, oldest block first.
+    pub async fn not_final(&self, network: &Network) -> Result<Vec<NotFinal>> {
+        let rows = sqlx::query(
+            "select id, mined_hash, block_number, block_hash from transactions \
+             where network = $1 and state = 'mined' and final_at is null order by block_number, id limit 1000",
+        )
+        .bind(network.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let number: i64 = row.try_get("block_number")?;
+            found.push(NotFinal {
+                transaction_id: row.try_get("id")?,
+                hash: row.try_get("mined_hash")?,
+                block: Block { number: u64::try_from(number).unwrap_or(0), hash: row.try_get("block_hash")? },
+            });
+        }
+        Ok(found)
+    }
+
+    /// The transaction and what it settled cannot change any more.
+    pub async fn finalise(&self, done: &NotFinal) -> Result<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query("update transactions set final_at = $1 where id = $2 and block_hash = $3 and final_at is null")
+            .bind(self.now())
+            .bind(&done.transaction_id)
+            .bind(&done.block.hash)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(
+            "update settlements set final_at = $1 where state = 'settled' and block_hash = $2 and final_at is null and id in \
+             (select settlement_id from settlement_transactions where transaction_id = $3)",
+        )
+        .bind(self.now())
+        .bind(&done.block.hash)
+        .bind(&done.transaction_id)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Failed settlements whose authorization may still be live, oldest first.
+    pub async fn failed_unfinished(&self, network: &Network) -> Result<Vec<Settlement>> {
+        let rows = sqlx::query(concat!(
+            "select ",
+            settlement_columns!(),
+            " from settlements where network = $1 and state = 'failed' and final_at is null order by updated_at, id limit 200"
+        ))
+        .bind(network.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(Settlement::read).collect()
+    }
+
+    /// Nothing can happen to this failed settlement any more.
+    pub async fn finish_failed(&self, id: &str) -> Result<()> {
+        sqlx::query("update settlements set final_at = $1 where id = $2 and state = 'failed'")
+            .bind(self.now())
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    fn ring_all(&self, verdicts: &[(String, Verdict)]) {
+        for (id, _) in verdicts {
+            self.ring_settlement(id);
+        }
+    }
+}
+
+/// One settlement's transition. A row that is not where the verdict starts from stays as it is: somebody else decided first.
+async fn conclude(tx: &mut Transaction<'static, Any>, id: &str, verdict: &Verdict, now: i64) -> Result<()> {
+    let change = Change::of(verdict)?;
+    sqlx::query(
+        "update settlements set state = $1, reason = $2, message = $3, transaction_hash = coalesce($4, transaction_hash), \
+         block_number = $5, block_hash = $6, log_index = $7, settled_at = $8, deadline = coalesce($9, deadline), \
+         batchable = case when $9 is null then batchable else 0 end, claimed_until = 0, updated_at = $8 \
+         where id = $10 and (state = 'submitted' or (state in ('failed', 'expired') and $1 in ('settled', 'settled_elsewhere')))",
+    )
+    .bind(change.state)
+    .bind(change.reason)
+    .bind(change.message)
+    .bind(change.transaction)
+    .bind(change.block.map(|block| to_i64(block.number)).transpose()?)
+    .bind(change.block.map(|block| block.hash.as_str()))
+    .bind(change.log_index)
+    .bind(now)
+    .bind(change.deadline)
+    .bind(id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The columns that a verdict sets.
+struct Change<'a> {
+    state: &'static str,
+    reason: Option<&'static str>,
+    message: Option<&'a str>,
+    transaction: Option<&'a str>,
+    block: Option<&'a Block>,
+    log_index: Option<i64>,
+    deadline: Option<i64>,
+}
+
+impl<'a> Change<'a> {
+    fn of(verdict: &'a Verdict) -> Result<Self> {
+        let plain = |state| Self {
+            state,
+            reason: None,
+            message: None,
+            transaction: None,
+            block: None,
+            log_index: None,
+            deadline: None,
+        };
+        Ok(match verdict {
+            Verdict::Settled { transaction, block, log_index } => Self {
+                transaction: Some(transaction),
+                block: Some(block),
+                log_index: Some(to_i64(*log_index)?),
+                ..plain("settled")
+            },
+            Verdict::Elsewhere { transaction, block, log_index } => Self {
+                transaction: Some(transaction),
+                block: Some(block),
+                log_index: Some(to_i64(*log_index)?),
+                ..plain("settled_elsewhere")
+            },
+            Verdict::Failed { reason, message, transaction, block } => Self {
+                reason: Some(reason.as_str()),
+                message: message.as_deref(),
+                transaction: transaction.as_deref(),
+                block: block.as_ref(),
+                ..plain("failed")
+            },
+            Verdict::Expired { block } => Self { block: Some(block), ..plain("expired") },
+            Verdict::Requeue { deadline } => Self { deadline: Some(deadline.0), ..plain("queued") },
+        })
+    }
+}
+
+async fn book_gas(tx: &mut Transaction<'static, Any>, mined: &Mined, day: i64) -> Result<()> {
+    let wei = u128::from(mined.gas_used).saturating_mul(mined.gas_price);
+    let gwei = i64::try_from(wei.div_ceil(1_000_000_000)).unwrap_or(i64::MAX);
+    sqlx::query(
+        "insert into spending (network, signer, day, gwei) select network, signer, $1, $2 from transactions where id = $3 \
+         on conflict (network, signer, day) do update set gwei = spending.gwei + excluded.gwei",
+    )
+    .bind(day)
+    .bind(gwei)
+    .bind(&mined.transaction_id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
