@@ -3,13 +3,17 @@
 //! Rooms, and which way they may look: `http → facilitator → scheme → chain → store → protocol`.
 
 pub mod chain;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dev;
 pub mod facilitator;
 pub mod hooks;
 pub mod http;
+pub mod lifecycle;
 pub mod observe;
 pub mod protocol;
+pub mod run;
 pub mod scheme;
 pub mod secret;
 pub mod signer;

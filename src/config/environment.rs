@@ -23,7 +23,7 @@ impl Environment {
     }
 
     /// What the operator wrote, with the spaces around it removed; `None` when unset or blank.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         let value = self.values.get(name)?.trim();
         (!value.is_empty()).then_some(value)
     }

@@ -65,6 +65,9 @@ impl Store {
             Some("sqlite") => Engine::Sqlite,
             _ => Engine::Postgres,
         };
+        if engine == Engine::Sqlite {
+            make_folder(url.expose())?;
+        }
         let options: AnyConnectOptions = connect_url(url.expose(), engine).parse()?;
         let mut pool = AnyPoolOptions::new()
             .max_connections(max_connections)
@@ -109,6 +112,18 @@ fn connect_url(url: &str, engine: Engine) -> Cow<'_, str> {
     match engine {
         Engine::Sqlite if !url.contains('?') => Cow::Owned(format!("{url}?mode=rwc")),
         Engine::Sqlite | Engine::Postgres => Cow::Borrowed(url),
+    }
+}
+
+/// SQLite makes the file but not the folder that it is in.
+fn make_folder(url: &str) -> Result<()> {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let path = std::path::Path::new(path.split('?').next().unwrap_or(path));
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => {
+            std::fs::create_dir_all(folder).map_err(|cause| Error::Database(sqlx::Error::Io(cause)))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -1,7 +1,8 @@
 //! JSON-RPC over HTTP: ordered failover for reads, every configured endpoint for sends. URLs carry keys and are never printed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use alloy::primitives::{B256, Bytes};
 use serde::Deserialize;
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 
 use super::Error;
 use crate::config::EvmNetwork;
+use crate::observe;
+use crate::protocol::Network;
 use crate::secret::Secret;
 
 /// Longest a node may take for one call.
@@ -18,13 +21,40 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Largest answer we read, bytes.
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
-/// The endpoints of one network.
+/// How long a node's word about its chain id counts.
+const CHAIN_CHECK: Duration = Duration::from_secs(60 * 60);
+
+/// The endpoints of one network. None is believed before it has named the right chain id.
 #[derive(Debug)]
 pub struct Rpc {
     client: reqwest::Client,
-    read: Vec<Secret>,
-    send: Vec<Secret>,
+    network: Network,
+    chain_id: u64,
+    read: Vec<Endpoint>,
+    send: Vec<Endpoint>,
     calls: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    url: Secret,
+    /// When it last named our chain id.
+    checked: Mutex<Option<Instant>>,
+}
+
+impl Endpoint {
+    fn all(urls: &[Secret]) -> Vec<Self> {
+        urls.iter().map(|url| Self { url: url.clone(), checked: Mutex::new(None) }).collect()
+    }
+
+    fn is_checked(&self) -> bool {
+        let checked = *self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.is_some_and(|at| at.elapsed() < CHAIN_CHECK)
+    }
+
+    fn note_checked(&self) {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
 }
 
 /// One call of a JSON-RPC batch.
@@ -53,8 +83,10 @@ impl Rpc {
         };
         Self {
             client,
-            read: network.rpc_urls.clone(),
-            send: send.clone(),
+            network: network.network.clone(),
+            chain_id: network.chain_id,
+            read: Endpoint::all(&network.rpc_urls),
+            send: Endpoint::all(send),
             calls: AtomicU64::new(0),
         }
     }
@@ -81,8 +113,8 @@ impl Rpc {
         calls: Vec<Call>,
     ) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
         let mut last = missing();
-        for url in &self.read {
-            match self.post(url, &calls).await {
+        for endpoint in &self.read {
+            match self.ask(endpoint, &calls).await {
                 Ok(answers) => return Ok(answers),
                 Err(cause) => last = cause,
             }
@@ -95,14 +127,14 @@ impl Rpc {
         &self,
         calls: &[Call],
     ) -> Vec<Result<Vec<Result<Box<RawValue>, Error>>, Error>> {
-        futures::future::join_all(self.read.iter().map(|url| self.post(url, calls))).await
+        futures::future::join_all(self.read.iter().map(|endpoint| self.ask(endpoint, calls))).await
     }
 
     /// Hands signed bytes to every send endpoint at once: one verdict per endpoint, in configured order.
     pub async fn send_raw(&self, raw: &Bytes) -> Vec<Result<B256, Error>> {
         let calls = [("eth_sendRawTransaction", json!([raw]))];
-        let sends = self.send.iter().map(|url| async {
-            let mut answers = self.post(url, &calls).await?;
+        let sends = self.send.iter().map(|endpoint| async {
+            let mut answers = self.ask(endpoint, &calls).await?;
             decode(answers.pop().unwrap_or_else(|| Err(missing()))?.as_ref())
         });
         futures::future::join_all(sends).await
@@ -111,6 +143,25 @@ impl Rpc {
     /// HTTP requests made so far, for tests and metrics.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    async fn ask(&self, endpoint: &Endpoint, calls: &[Call]) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
+        if !endpoint.is_checked() {
+            self.check_chain(endpoint).await?;
+        }
+        self.post(&endpoint.url, calls).await
+    }
+
+    /// A node on another chain would verify and settle nonsense: it counts as one that cannot be asked.
+    async fn check_chain(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let mut answers = self.post(&endpoint.url, &[("eth_chainId", json!([]))]).await?;
+        let chain_id: alloy::primitives::U64 = decode(&*answers.pop().unwrap_or_else(|| Err(missing()))?)?;
+        if chain_id.to::<u64>() != self.chain_id {
+            observe::wrong_chain(&self.network, chain_id.to());
+            return Err(Error::Unavailable(format!("the node is on chain {chain_id}")));
+        }
+        endpoint.note_checked();
+        Ok(())
     }
 
     async fn post(

@@ -1,0 +1,115 @@
+//! The commands: `serve` (the default), `dev`, `migrate`, `healthcheck`.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::clock::Clock;
+use crate::config::{Config, Environment, Log};
+use crate::hooks::Nothing;
+use crate::store::Store;
+use crate::{dev, lifecycle, observe, run};
+
+#[derive(Debug, Parser)]
+#[command(name = "x402-facilitator", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve requests (the default).
+    Serve,
+    /// A local chain with everything in place, one real payment, and the facilitator on it.
+    Dev(dev::Options),
+    /// Bring the database up to date and exit.
+    Migrate,
+    /// Ask the service on this machine whether it is up; exit code 0 or 1.
+    Healthcheck,
+}
+
+/// Runs the command of the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => return complain(&anyhow::Error::new(cause).context("starting the runtime")),
+    };
+    let done = runtime.block_on(async {
+        match arguments.command.unwrap_or(Command::Serve) {
+            Command::Serve => serve().await,
+            Command::Dev(options) => dev::run(options).await,
+            Command::Migrate => migrate().await,
+            Command::Healthcheck => healthcheck().await,
+        }
+    });
+    match done {
+        Ok(code) => code,
+        Err(cause) => complain(&cause),
+    }
+}
+
+async fn serve() -> anyhow::Result<ExitCode> {
+    let config = Config::load(&Environment::of_process())?;
+    start_log(&config.log);
+    for line in config.summary() {
+        tracing::info!("{line}");
+    }
+    for text in &config.notes {
+        observe::note(text);
+    }
+    let running = run::start(config, Clock::system(), Arc::new(Nothing)).await?;
+    Ok(until_stopped(running).await)
+}
+
+/// Serves until a signal or a failed task, then drains. A second signal ends the process at once, which is safe.
+pub(crate) async fn until_stopped(running: run::Running) -> ExitCode {
+    tokio::select! {
+        () = lifecycle::signalled() => {}
+        () = running.failed() => {}
+    }
+    tokio::select! {
+        went_well = running.stop() => if went_well { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+        () = lifecycle::signalled() => ExitCode::FAILURE,
+    }
+}
+
+async fn migrate() -> anyhow::Result<ExitCode> {
+    let config = Config::load(&Environment::of_process())?;
+    start_log(&config.log);
+    let store = Store::connect(&config.store.url, 1, Clock::system()).await.context("opening the database (DATABASE_URL)")?;
+    store.migrate().await.context("migrating the database")?;
+    store.close().await;
+    tracing::info!("the database is up to date");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Needs no configuration beyond the port, so that a container's health check never fails for want of a secret.
+async fn healthcheck() -> anyhow::Result<ExitCode> {
+    let port = Environment::of_process().get("PORT").and_then(|port| port.parse().ok()).unwrap_or(8090);
+    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).build()?;
+    let answer = client.get(format!("http://{address}/healthz")).send().await.context("asking /healthz")?;
+    Ok(if answer.status().is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub(crate) fn start_log(log: &Log) {
+    let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start in one process keeps the first log.
+    let _ = if log.json { builder.json().try_init() } else { builder.try_init() };
+}
+
+fn complain(cause: &anyhow::Error) -> ExitCode {
+    // Nothing is left to do when even the error stream is gone.
+    let _ = writeln!(std::io::stderr(), "error: {cause:#}");
+    ExitCode::FAILURE
+}

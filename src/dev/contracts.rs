@@ -1,0 +1,92 @@
+//! Our own contracts, compiled into the binary, and the addresses where stock clients expect them.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, B256, Bytes, U256, address, keccak256};
+use alloy::sol_types::SolValue;
+use serde::Deserialize;
+
+use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, MULTICALL3, PERMIT2};
+
+/// USDC on Base Sepolia; here it is our own token that answers like it.
+pub const USDC: Address = address!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
+pub const UPTO_PERMIT2_PROXY: Address = address!("0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002");
+/// Creates smart wallets; what an EIP-6492 signature names. Not a real address of anybody.
+pub const WALLET_FACTORY: Address = address!("0x00000000000000000000000000000000be1c0001");
+
+const COMPILED: &str = include_str!("../../contracts/compiled.json");
+
+const PLACES: [(&str, Address); 6] = [
+    ("BenchToken", USDC),
+    ("BenchPermit2", PERMIT2),
+    ("BenchExactProxy", EXACT_PERMIT2_PROXY),
+    ("BenchUptoProxy", UPTO_PERMIT2_PROXY),
+    ("BenchMulticall3", MULTICALL3),
+    ("BenchWalletFactory", WALLET_FACTORY),
+];
+
+/// Storage slots of the token, as in Circle's.
+const BALANCES_SLOT: u64 = 9;
+const ALLOWANCES_SLOT: u64 = 10;
+
+#[derive(Deserialize)]
+struct Contract {
+    runtime: Bytes,
+}
+
+/// The runtime code of one of our contracts by its name in Solidity; `None` when there is no such contract.
+pub fn runtime(name: &str) -> Option<Bytes> {
+    compiled().remove(name).map(|contract| contract.runtime)
+}
+
+/// Every contract that x402 needs on a chain, with its address.
+pub(super) fn placements() -> Vec<(Address, Bytes)> {
+    let mut compiled = compiled();
+    let code = |(name, address): (&str, Address)| {
+        let contract = compiled
+            .remove(name)
+            .expect("compiled.json holds every contract of PLACES");
+        (address, contract.runtime)
+    };
+    PLACES.map(code).into()
+}
+
+/// The token's storage slot of an account's balance.
+pub(super) fn balance_slot(account: Address) -> B256 {
+    keccak256((account, U256::from(BALANCES_SLOT)).abi_encode())
+}
+
+/// The token's storage slot of what `spender` may take from `owner`.
+pub(super) fn allowance_slot(owner: Address, spender: Address) -> B256 {
+    let of_owner = keccak256((owner, U256::from(ALLOWANCES_SLOT)).abi_encode());
+    keccak256((spender, of_owner).abi_encode())
+}
+
+/// Besides contracts the file holds remarks: members that are plain text.
+fn compiled() -> BTreeMap<String, Contract> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Entry {
+        Contract(Contract),
+        Remark(String),
+    }
+    let entries: BTreeMap<String, Entry> =
+        serde_json::from_str(COMPILED).expect("compiled.json is ours and embedded");
+    let contracts = entries.into_iter().filter_map(|(name, entry)| match entry {
+        Entry::Contract(contract) => Some((name, contract)),
+        Entry::Remark(_) => None,
+    });
+    contracts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_code_for_every_place_and_none_for_a_stranger() {
+        assert_eq!(placements().len(), PLACES.len());
+        assert!(placements().iter().all(|(_, code)| !code.is_empty()));
+        assert_eq!(runtime("NoSuchContract"), None);
+    }
+}

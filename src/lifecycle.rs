@@ -1,0 +1,83 @@
+//! Tasks and how they end. Everything is spawned here; a task that ends by itself drains the process and makes it exit with an error.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::observe;
+
+/// How long tasks may take to stop once asked: a lane finishes its step, which may hang on one slow node.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The running tasks and the two tokens that end them.
+#[derive(Debug, Clone, Default)]
+pub struct Lifecycle {
+    tasks: TaskTracker,
+    /// Nothing new is taken on; requests under way are finished.
+    draining: CancellationToken,
+    /// Background tasks stop.
+    stop: CancellationToken,
+    failed: Arc<AtomicBool>,
+}
+
+impl Lifecycle {
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    pub fn draining(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Whether a task ended that should not have.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    /// Runs a task that must not end before the process does.
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let this = self.clone();
+        self.tasks.spawn(async move {
+            let ended = AssertUnwindSafe(task).catch_unwind().await;
+            if ended.is_err() || !this.stop.is_cancelled() {
+                observe::task_ended(name);
+                this.failed.store(true, Ordering::SeqCst);
+                this.draining.cancel();
+            }
+        });
+    }
+
+    /// Stops the background tasks and waits for them, at most so long.
+    pub async fn stop(&self) {
+        self.draining.cancel();
+        self.stop.cancel();
+        self.tasks.close();
+        if timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
+            observe::note("some tasks did not stop in time; what they were doing is in the database");
+        }
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        observe::note("signals cannot be received; the process ends without draining");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
