@@ -26,6 +26,19 @@ pub fn listening(address: std::net::SocketAddr) {
     info!(%address, "Facilitator listening");
 }
 
+pub fn cannot_accept(cause: &std::io::Error) {
+    warn!(%cause, "connections cannot be accepted");
+}
+
+pub fn answered(status: u16, latency: std::time::Duration) {
+    let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+    debug!(http.status = status, latency_ms, "a request was answered");
+}
+
+pub fn panicked(route: &str) {
+    error!(http.route = route, "a panic while answering a request");
+}
+
 pub fn chain_trouble(network: &Network, cause: &dyn std::error::Error) {
     warn!(payment.network = %network, cause = chain_of(cause), "a node could not be asked");
 }

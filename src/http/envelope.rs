@@ -16,6 +16,7 @@ use tracing::{Instrument, Span, field};
 use super::endpoint::{self, Endpoint};
 use super::error::{self, Problem};
 use super::request_id;
+use crate::observe;
 
 /// The middleware. `base` is the path prefix that the service answers under besides `/`.
 pub(super) async fn envelope(
@@ -41,7 +42,7 @@ pub(super) async fn catch(
 ) -> Response<Body> {
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     answered.unwrap_or_else(|_| {
-        tracing::error!("panicked while answering");
+        observe::panicked(endpoint.route());
         error::problem(endpoint, Problem::Panicked)
     })
 }
@@ -102,8 +103,7 @@ fn log(endpoint: Endpoint, response: &Response<Body>, started: Instant) {
     }
     let status = response.status().as_u16();
     Span::current().record("http.status", status);
-    let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::debug!(http.status = status, latency_ms, "answered");
+    observe::answered(status, started.elapsed());
 }
 
 fn dress(headers: &mut HeaderMap, endpoint: Endpoint, id: HeaderValue) {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Ends};
-use crate::config;
+use crate::{config, observe};
 
 /// Pause after an accept that failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -93,7 +93,7 @@ async fn next(listener: &TcpListener) -> TcpStream {
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections");
+                observe::cannot_accept(&error);
                 sleep(ACCEPT_PAUSE).await;
             }
         }

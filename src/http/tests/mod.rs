@@ -3,6 +3,7 @@
 mod routes;
 mod sockets;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,18 +20,35 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::router::enclose;
 use super::{Drained, bind, router, serve};
+use crate::clock::Clock;
 use crate::config::{Auth, Cors, Server, Settle};
-use crate::facilitator::Facilitator;
+use crate::facilitator::{Facilitator, Parts};
+use crate::hooks;
+use crate::scheme::Registry;
 use crate::secret::Secret;
+use crate::store::Store;
 
-/// The one place that makes a facilitator for these tests.
-#[expect(clippy::unused_async, reason = "a real one has to open a store")]
+/// A facilitator without schemes over an empty store: enough for everything that is not about one payment.
 async fn facilitator() -> Arc<Facilitator> {
-    Arc::new(Facilitator)
+    let clock = Clock::system();
+    let memory = Secret::new("sqlite::memory:");
+    let store = Store::connect(&memory, 1, clock.clone()).await.unwrap();
+    store.migrate().await.unwrap();
+    Arc::new(Facilitator::new(Parts {
+        schemes: Registry::default(),
+        store,
+        clock,
+        hooks: Arc::new(hooks::Nothing),
+        network_names: BTreeMap::new(),
+        settle_timeout: Duration::from_secs(20),
+        tasks: TaskTracker::new(),
+        draining: CancellationToken::new(),
+    }))
 }
 
 fn server() -> Server {
