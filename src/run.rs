@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::task::JoinHandle;
 
-use crate::chain::evm::{Chain, Lane, Rpc, Watcher};
+use crate::chain::evm::{Chain, Lane, Reads, Rpc, Watcher};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::facilitator::{Facilitator, Parts};
@@ -106,8 +106,13 @@ fn read_keys(config: &Config) -> anyhow::Result<Vec<Arc<dyn Signer>>> {
 
 fn schemes(chains: &[Arc<Chain>], signers: &[Arc<dyn Signer>]) -> Vec<Box<dyn Scheme>> {
     let addresses: Vec<_> = signers.iter().map(|signer| signer.address()).collect();
-    let chains = chains.iter().map(|chain| exact_evm::Chain::new(&chain.config, &chain.rpc, addresses.clone()));
-    vec![Box::new(ExactEvm::new(chains.collect()))]
+    // Any account will do for reads; one that pays the gas is closest to what will happen.
+    let reader = addresses.first().copied().unwrap_or_default();
+    let chain = |chain: &Arc<Chain>| {
+        let reads = Arc::new(Reads::new(Arc::clone(&chain.rpc), reader));
+        exact_evm::Chain::new(chain.config.clone(), reads, addresses.clone())
+    };
+    vec![Box::new(ExactEvm::new(chains.iter().map(chain).collect()))]
 }
 
 fn start_chains(lifecycle: &Lifecycle, chains: &[Arc<Chain>], signers: &[Arc<dyn Signer>]) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use alloy::primitives::{Address, B256, Bytes, U256, address};
+use alloy::primitives::{Address, B256, Bytes, U256, address, keccak256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
@@ -114,6 +114,11 @@ impl Buyer {
     }
 }
 
+/// Never twice the same; in a sandbox it need not be secret.
+fn fresh_nonce() -> B256 {
+    keccak256(uuid::Uuid::now_v7().as_bytes())
+}
+
 fn eip3009(payer: &PrivateKeySigner, valid_before: u64) -> anyhow::Result<Value> {
     let authorization = Authorization {
         from: payer.address(),
@@ -121,7 +126,7 @@ fn eip3009(payer: &PrivateKeySigner, valid_before: u64) -> anyhow::Result<Value>
         value: U256::from(AMOUNT),
         valid_after: U256::ZERO,
         valid_before: U256::from(valid_before),
-        nonce: B256::random(),
+        nonce: fresh_nonce(),
     };
     let domain = Domain { chain_id: BASE_SEPOLIA, contract: USDC, name: "USDC".to_owned(), version: "2".to_owned() };
     let signature = payer.sign_hash_sync(&authorization.digest(domain.separator()))?;
@@ -139,7 +144,7 @@ fn permit2(payer: &PrivateKeySigner, deadline: u64) -> anyhow::Result<Value> {
         token: USDC,
         amount: U256::from(AMOUNT),
         spender: EXACT_PERMIT2_PROXY,
-        nonce: U256::from_be_bytes(B256::random().0),
+        nonce: U256::from_be_bytes(fresh_nonce().0),
         deadline: U256::from(deadline),
         to: pay_to(),
         valid_after: U256::ZERO,

@@ -41,7 +41,7 @@ impl Facilitator {
     pub(super) fn check(&self, payment: &Payment) -> Result<Box<dyn Checked>, Refusal> {
         let checked = self.parts.schemes.check(payment, self.parts.clock.now()).map_err(Refusal::Rejected)?;
         match checked.rejection() {
-            Some(rejection) if rejection.reason != checked.expired() => Err(Refusal::Rejected(rejection.clone())),
+            Some(rejection) if !rejection.reason.is_expiry() => Err(Refusal::Rejected(rejection.clone())),
             Some(_) | None => Ok(checked),
         }
     }

@@ -86,6 +86,15 @@ reasons! {
     Eip2612DeadlineExpired = "eip2612_deadline_expired",
 }
 
+impl Reason {
+    /// Whether a check fails only because time passed: a payment on record with these terms may have been settled meanwhile.
+    pub fn is_expiry(self) -> bool {
+        self == Self::InvalidExactEvmAuthorizationValidBefore
+            || self == Self::Permit2DeadlineExpired
+            || self == Self::Eip2612DeadlineExpired
+    }
+}
+
 impl Serialize for Reason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())

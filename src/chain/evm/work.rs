@@ -56,3 +56,14 @@ pub enum Guard {
     /// Permit2's unordered nonce of the payer; executable while block time ≤ `deadline`.
     Permit2 { nonce: U256, deadline: U256 },
 }
+
+impl Guard {
+    /// First block time, unix seconds, at which the authorization can no longer be executed; `i64::MAX` when that is beyond it.
+    pub fn expires_at(&self) -> i64 {
+        let first = match self {
+            Self::Eip3009 { valid_before, .. } => *valid_before,
+            Self::Permit2 { deadline, .. } => deadline.saturating_add(U256::ONE),
+        };
+        i64::try_from(first).unwrap_or(i64::MAX)
+    }
+}

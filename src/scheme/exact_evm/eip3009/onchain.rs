@@ -162,6 +162,10 @@ impl Checked for Authorized {
         self.rejection.as_ref()
     }
 
+    fn expired(&self) -> Reason {
+        Reason::InvalidExactEvmAuthorizationValidBefore
+    }
+
     async fn verify(self: Box<Self>) -> Result<Verified, Refusal> {
         if let Some(rejection) = self.rejection {
             return Err(Refusal::Rejected(rejection));

@@ -155,6 +155,10 @@ impl Checked for Permitted {
         self.rejection.as_ref()
     }
 
+    fn expired(&self) -> Reason {
+        Reason::Permit2DeadlineExpired
+    }
+
     async fn verify(self: Box<Self>) -> Result<Verified, Refusal> {
         if let Some(rejection) = self.rejection {
             return Err(Refusal::Rejected(rejection));
