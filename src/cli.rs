@@ -38,7 +38,10 @@ enum Command {
 /// Runs the command of the process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(cause) => return complain(&anyhow::Error::new(cause).context("starting the runtime")),
     };
@@ -84,7 +87,9 @@ pub(crate) async fn until_stopped(running: run::Running) -> ExitCode {
 async fn migrate() -> anyhow::Result<ExitCode> {
     let config = Config::load(&Environment::of_process())?;
     start_log(&config.log);
-    let store = Store::connect(&config.store.url, 1, Clock::system()).await.context("opening the database (DATABASE_URL)")?;
+    let store = Store::connect(&config.store.url, 1, Clock::system())
+        .await
+        .context("opening the database (DATABASE_URL)")?;
     store.migrate().await.context("migrating the database")?;
     store.close().await;
     tracing::info!("the database is up to date");
@@ -93,19 +98,38 @@ async fn migrate() -> anyhow::Result<ExitCode> {
 
 /// Needs no configuration beyond the port, so that a container's health check never fails for want of a secret.
 async fn healthcheck() -> anyhow::Result<ExitCode> {
-    let port = Environment::of_process().get("PORT").and_then(|port| port.parse().ok()).unwrap_or(8090);
+    let port = Environment::of_process()
+        .get("PORT")
+        .and_then(|port| port.parse().ok())
+        .unwrap_or(8090);
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).build()?;
-    let answer = client.get(format!("http://{address}/healthz")).send().await.context("asking /healthz")?;
-    Ok(if answer.status().is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(3))
+        .build()?;
+    let answer = client
+        .get(format!("http://{address}/healthz"))
+        .send()
+        .await
+        .context("asking /healthz")?;
+    Ok(if answer.status().is_success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 pub(crate) fn start_log(log: &Log) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second start in one process keeps the first log.
-    let _ = if log.json { builder.json().try_init() } else { builder.try_init() };
+    let _ = if log.json {
+        builder.json().try_init()
+    } else {
+        builder.try_init()
+    };
 }
 
 fn complain(cause: &anyhow::Error) -> ExitCode {

@@ -64,7 +64,9 @@ impl Lifecycle {
         self.stop.cancel();
         self.tasks.close();
         if timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
-            observe::note("some tasks did not stop in time; what they were doing is in the database");
+            observe::note(
+                "some tasks did not stop in time; what they were doing is in the database",
+            );
         }
     }
 }
@@ -72,7 +74,10 @@ impl Lifecycle {
 /// Waits for SIGTERM or SIGINT.
 pub async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         observe::note("signals cannot be received; the process ends without draining");
         return std::future::pending().await;
     };

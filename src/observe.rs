@@ -90,7 +90,9 @@ pub fn enqueued(network: &Network, id: &str, payment_key: &str) {
 
 pub fn sent(network: &Network, hash: &str, class: Class) {
     match class {
-        Class::Sent => info!(payment.network = %network, transaction = hash, "a transaction was sent"),
+        Class::Sent => {
+            info!(payment.network = %network, transaction = hash, "a transaction was sent");
+        }
         Class::Indeterminate
         | Class::NonceTooLow
         | Class::Underpriced
@@ -142,8 +144,12 @@ pub fn concluded(network: &Network, id: &str, verdict: &Verdict) {
         Verdict::Failed { reason, .. } => {
             warn!(payment.network = %network, settlement.id = id, reason = reason.as_str(), "a payment failed on chain");
         }
-        Verdict::Expired { .. } => warn!(payment.network = %network, settlement.id = id, "a payment expired unused"),
-        Verdict::Requeue { .. } => warn!(payment.network = %network, settlement.id = id, "a payment goes back into the queue"),
+        Verdict::Expired { .. } => {
+            warn!(payment.network = %network, settlement.id = id, "a payment expired unused");
+        }
+        Verdict::Requeue { .. } => {
+            warn!(payment.network = %network, settlement.id = id, "a payment goes back into the queue");
+        }
     }
 }
 
@@ -152,7 +158,10 @@ pub fn verified(network: &str, reason: Option<&str>) {
 }
 
 pub fn settle_answered(network: &str, answer: &str, reason: Option<&str>) {
-    info!(payment.network = network, answer, reason, "a settlement was answered");
+    info!(
+        payment.network = network,
+        answer, reason, "a settlement was answered"
+    );
 }
 
 pub fn task_ended(name: &str) {

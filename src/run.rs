@@ -34,9 +34,13 @@ pub struct Running {
 pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyhow::Result<Running> {
     // Twice is harmless: tests start several services in one process.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let store = Store::connect(&config.store.url, config.store.max_connections, clock.clone())
-        .await
-        .context("opening the database (DATABASE_URL)")?;
+    let store = Store::connect(
+        &config.store.url,
+        config.store.max_connections,
+        clock.clone(),
+    )
+    .await
+    .context("opening the database (DATABASE_URL)")?;
     store.migrate().await.context("migrating the database")?;
     let lifecycle = Lifecycle::default();
     let chains = connect(&config, &store, &clock, &hooks)?;
@@ -46,20 +50,38 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         store: store.clone(),
         clock,
         hooks,
-        network_names: config.evm.networks.iter().filter_map(|n| Some((n.v1_name.clone()?, n.network.clone()))).collect(),
+        network_names: config
+            .evm
+            .networks
+            .iter()
+            .filter_map(|n| Some((n.v1_name.clone()?, n.network.clone())))
+            .collect(),
         settle_timeout: config.settle.timeout,
         tasks: lifecycle.tasks().clone(),
         draining: lifecycle.draining(),
     }));
-    let (listener, address) = http::bind(&config.server).await.context("listening (HOST, PORT)")?;
-    let router = http::router(facilitator, &config.server, &config.auth, &config.settle, lifecycle.draining());
+    let (listener, address) = http::bind(&config.server)
+        .await
+        .context("listening (HOST, PORT)")?;
+    let router = http::router(
+        facilitator,
+        &config.server,
+        &config.auth,
+        &config.settle,
+        lifecycle.draining(),
+    );
     start_chains(&lifecycle, &chains, &signers);
     let draining = lifecycle.draining();
     let server = lifecycle.tasks().spawn(async move {
         http::serve(listener, router, &config.server, draining).await;
     });
     observe::listening(address);
-    Ok(Running { address, lifecycle, server, store })
+    Ok(Running {
+        address,
+        lifecycle,
+        server,
+        store,
+    })
 }
 
 impl Running {
@@ -79,10 +101,15 @@ impl Running {
     }
 }
 
-fn connect(config: &Config, store: &Store, clock: &Clock, hooks: &Arc<dyn Hooks>) -> anyhow::Result<Vec<Arc<Chain>>> {
+fn connect(
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+    hooks: &Arc<dyn Hooks>,
+) -> anyhow::Result<Vec<Arc<Chain>>> {
     let client = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(3))
-        .pool_idle_timeout(Duration::from_secs(60))
+        .pool_idle_timeout(Duration::from_mins(1))
         .tcp_nodelay(true)
         .redirect(reqwest::redirect::Policy::none())
         .build()
@@ -100,7 +127,9 @@ fn connect(config: &Config, store: &Store, clock: &Clock, hooks: &Arc<dyn Hooks>
 }
 
 fn read_keys(config: &Config) -> anyhow::Result<Vec<Arc<dyn Signer>>> {
-    let read = |key| Ok(Arc::new(Local::parse(key).context("reading EVM_PRIVATE_KEY")?) as Arc<dyn Signer>);
+    let read = |key| {
+        Ok(Arc::new(Local::parse(key).context("reading EVM_PRIVATE_KEY")?) as Arc<dyn Signer>)
+    };
     config.evm.keys.iter().map(read).collect()
 }
 
@@ -117,7 +146,10 @@ fn schemes(chains: &[Arc<Chain>], signers: &[Arc<dyn Signer>]) -> Vec<Box<dyn Sc
 
 fn start_chains(lifecycle: &Lifecycle, chains: &[Arc<Chain>], signers: &[Arc<dyn Signer>]) {
     for chain in chains {
-        lifecycle.spawn("watcher", Watcher::new(Arc::clone(chain)).run(lifecycle.stopping()));
+        lifecycle.spawn(
+            "watcher",
+            Watcher::new(Arc::clone(chain)).run(lifecycle.stopping()),
+        );
         for signer in signers {
             let holder = uuid::Uuid::now_v7().to_string();
             let lane = Lane::new(Arc::clone(chain), Arc::clone(signer), holder);

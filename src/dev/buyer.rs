@@ -45,16 +45,27 @@ pub(super) fn pay_to() -> Address {
 
 impl Buyer {
     pub(super) fn new(client: reqwest::Client, facilitator: String, rpc: String) -> Self {
-        Self { client, facilitator, rpc }
+        Self {
+            client,
+            facilitator,
+            rpc,
+        }
     }
 
     /// Verifies and settles one payment.
     ///
     /// # Errors
     /// Whatever is not as it should be, in words.
-    pub(super) async fn pay(&self, payer: &PrivateKeySigner, method: Method) -> anyhow::Result<Receipt> {
+    pub(super) async fn pay(
+        &self,
+        payer: &PrivateKeySigner,
+        method: Method,
+    ) -> anyhow::Result<Receipt> {
         let body = self.body(payer, method).await?;
-        let before = (self.balance(payer.address()).await?, self.balance(pay_to()).await?);
+        let before = (
+            self.balance(payer.address()).await?,
+            self.balance(pay_to()).await?,
+        );
         let started = Instant::now();
         let verified = self.post("verify", &body).await?;
         let verify_millis = started.elapsed().as_millis();
@@ -63,16 +74,40 @@ impl Buyer {
         let settled = self.post("settle", &body).await?;
         let settle_millis = started.elapsed().as_millis();
         ensure!(settled["success"] == true, "/settle answered {settled}");
-        let after = (self.balance(payer.address()).await?, self.balance(pay_to()).await?);
+        let after = (
+            self.balance(payer.address()).await?,
+            self.balance(pay_to()).await?,
+        );
         let amount = U256::from(AMOUNT);
-        ensure!(before.0 - after.0 == amount, "the payer's balance went from {} to {}", before.0, after.0);
-        ensure!(after.1 - before.1 == amount, "the payee's balance went from {} to {}", before.1, after.1);
-        let transaction = settled["transaction"].as_str().context("no transaction in the answer")?.to_owned();
-        Ok(Receipt { transaction, verify_millis, settle_millis })
+        ensure!(
+            before.0 - after.0 == amount,
+            "the payer's balance went from {} to {}",
+            before.0,
+            after.0
+        );
+        ensure!(
+            after.1 - before.1 == amount,
+            "the payee's balance went from {} to {}",
+            before.1,
+            after.1
+        );
+        let transaction = settled["transaction"]
+            .as_str()
+            .context("no transaction in the answer")?
+            .to_owned();
+        Ok(Receipt {
+            transaction,
+            verify_millis,
+            settle_millis,
+        })
     }
 
     /// A complete request for `/verify` and `/settle`, valid for a day.
-    pub(super) async fn body(&self, payer: &PrivateKeySigner, method: Method) -> anyhow::Result<Value> {
+    pub(super) async fn body(
+        &self,
+        payer: &PrivateKeySigner,
+        method: Method,
+    ) -> anyhow::Result<Value> {
         let until = self.block_time().await?.saturating_add(24 * 60 * 60);
         let payload = match method {
             Method::Eip3009 => eip3009(payer, until)?,
@@ -91,25 +126,45 @@ impl Buyer {
 
     async fn post(&self, endpoint: &str, body: &Value) -> anyhow::Result<Value> {
         let url = format!("{}/{endpoint}", self.facilitator);
-        let answer = self.client.post(url).json(body).send().await.with_context(|| format!("asking /{endpoint}"))?;
+        let answer = self
+            .client
+            .post(url)
+            .json(body)
+            .send()
+            .await
+            .with_context(|| format!("asking /{endpoint}"))?;
         Ok(answer.json().await?)
     }
 
     async fn balance(&self, account: Address) -> anyhow::Result<U256> {
         let data = Bytes::from(Token::balanceOfCall { account }.abi_encode());
-        let answer = self.ask("eth_call", json!([{"to": USDC, "data": data}, "latest"])).await?;
+        let answer = self
+            .ask("eth_call", json!([{"to": USDC, "data": data}, "latest"]))
+            .await?;
         Ok(answer.as_str().context("no balance")?.parse()?)
     }
 
     async fn block_time(&self) -> anyhow::Result<u64> {
-        let block = self.ask("eth_getBlockByNumber", json!(["latest", false])).await?;
-        let time: U256 = block["timestamp"].as_str().context("no block time")?.parse()?;
+        let block = self
+            .ask("eth_getBlockByNumber", json!(["latest", false]))
+            .await?;
+        let time: U256 = block["timestamp"]
+            .as_str()
+            .context("no block time")?
+            .parse()?;
         Ok(time.saturating_to())
     }
 
     async fn ask(&self, method: &str, params: Value) -> anyhow::Result<Value> {
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let mut answer: Value = self.client.post(&self.rpc).json(&request).send().await?.json().await?;
+        let mut answer: Value = self
+            .client
+            .post(&self.rpc)
+            .json(&request)
+            .send()
+            .await?
+            .json()
+            .await?;
         Ok(answer["result"].take())
     }
 }
@@ -128,7 +183,12 @@ fn eip3009(payer: &PrivateKeySigner, valid_before: u64) -> anyhow::Result<Value>
         valid_before: U256::from(valid_before),
         nonce: fresh_nonce(),
     };
-    let domain = Domain { chain_id: BASE_SEPOLIA, contract: USDC, name: "USDC".to_owned(), version: "2".to_owned() };
+    let domain = Domain {
+        chain_id: BASE_SEPOLIA,
+        contract: USDC,
+        name: "USDC".to_owned(),
+        version: "2".to_owned(),
+    };
     let signature = payer.sign_hash_sync(&authorization.digest(domain.separator()))?;
     Ok(json!({
         "signature": Bytes::from(signature.as_bytes().to_vec()),

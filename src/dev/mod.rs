@@ -52,10 +52,13 @@ pub struct Options {
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let screen = Screen;
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_mins(1))
+        .build()?;
     screen.line("x402-facilitator dev: a local chain with play money");
     let search_path = std::env::var_os("PATH").unwrap_or_default();
-    let anvil = node::find_or_install(&search_path, &options.data_dir, |text| screen.line(text)).await?;
+    let anvil =
+        node::find_or_install(&search_path, &options.data_dir, |text| screen.line(text)).await?;
     let chain = start_chain(&options, anvil, client.clone()).await?;
     let folder = Folder::new(&options.data_dir)?;
     let (config, port) = configure(&chain, &options, folder.path())?;
@@ -76,8 +79,16 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(serve(running, &screen).await)
 }
 
-async fn start_chain(options: &Options, anvil: PathBuf, client: reqwest::Client) -> anyhow::Result<Chain> {
-    let on_port = |port| chain::Options { anvil: anvil.clone(), chain_id: chain::BASE_SEPOLIA, port };
+async fn start_chain(
+    options: &Options,
+    anvil: PathBuf,
+    client: reqwest::Client,
+) -> anyhow::Result<Chain> {
+    let on_port = |port| chain::Options {
+        anvil: anvil.clone(),
+        chain_id: chain::BASE_SEPOLIA,
+        port,
+    };
     // The usual port is nice to have; another anvil on it is no reason to fail.
     let usual = if options.once { None } else { Some(CHAIN_PORT) };
     let chain = match Chain::start(&on_port(usual), client.clone()).await {
@@ -86,21 +97,31 @@ async fn start_chain(options: &Options, anvil: PathBuf, client: reqwest::Client)
         Err(cause) => return Err(cause.into()),
     };
     chain.place_contracts().await?;
-    let payers: Vec<_> = (0..PAYERS).map(|i| keys::account("payer", i).address()).collect();
+    let payers: Vec<_> = (0..PAYERS)
+        .map(|i| keys::account("payer", i).address())
+        .collect();
     chain.fund(&payers, U256::from(FUNDS)).await?;
-    chain.set_gas_balance(keys::account("signer", 0).address(), U256::from(GAS_MONEY)).await?;
+    chain
+        .set_gas_balance(keys::account("signer", 0).address(), U256::from(GAS_MONEY))
+        .await?;
     Ok(chain)
 }
 
 /// The sandbox's own configuration: nothing of the environment but the log filter counts.
 fn configure(chain: &Chain, options: &Options, folder: &Path) -> anyhow::Result<(Config, u16)> {
     let port = if options.once { 0 } else { options.port };
-    let filter = Environment::of_process().get("RUST_LOG").unwrap_or("warn").to_owned();
+    let filter = Environment::of_process()
+        .get("RUST_LOG")
+        .unwrap_or("warn")
+        .to_owned();
     let settings = [
         ("HOST", "127.0.0.1".to_owned()),
         ("PORT", options.port.to_string()),
         ("DATA_DIR", options.data_dir.display().to_string()),
-        ("DATABASE_URL", format!("sqlite://{}/facilitator.db", folder.display())),
+        (
+            "DATABASE_URL",
+            format!("sqlite://{}/facilitator.db", folder.display()),
+        ),
         ("EVM_NETWORKS", "base-sepolia".to_owned()),
         ("EVM_RPC_URL_BASE_SEPOLIA", chain.url().to_owned()),
         ("EVM_PRIVATE_KEY", keys::key("signer", 0).to_string()),
@@ -116,40 +137,67 @@ fn configure(chain: &Chain, options: &Options, folder: &Path) -> anyhow::Result<
 }
 
 async fn pay(screen: &Screen, buyer: &Buyer, all: bool) -> anyhow::Result<()> {
-    let methods: &[Method] = if all { &[Method::Eip3009, Method::Permit2] } else { &[Method::Eip3009] };
+    let methods: &[Method] = if all {
+        &[Method::Eip3009, Method::Permit2]
+    } else {
+        &[Method::Eip3009]
+    };
     for (index, method) in methods.iter().enumerate() {
         let payer = keys::account("payer", index);
-        let receipt = buyer.pay(&payer, *method).await.with_context(|| format!("paying by {method:?}"))?;
+        let receipt = buyer
+            .pay(&payer, *method)
+            .await
+            .with_context(|| format!("paying by {method:?}"))?;
         screen.line(&format!(
             "paid {} units by {method:?}: verified in {} ms, settled in {} ms, transaction {}",
-            buyer::AMOUNT, receipt.verify_millis, receipt.settle_millis, receipt.transaction
+            buyer::AMOUNT,
+            receipt.verify_millis,
+            receipt.settle_millis,
+            receipt.transaction
         ));
     }
     Ok(())
 }
 
-async fn guide(screen: &Screen, chain: &Chain, facilitator: &str, buyer: &Buyer, folder: &Path) -> anyhow::Result<()> {
+async fn guide(
+    screen: &Screen,
+    chain: &Chain,
+    facilitator: &str,
+    buyer: &Buyer,
+    folder: &Path,
+) -> anyhow::Result<()> {
     let payer = keys::account("payer", PAYERS - 1);
     let payment = folder.join("payment.json");
     let body = buyer.body(&payer, Method::Eip3009).await?;
-    std::fs::write(&payment, serde_json::to_vec_pretty(&body)?).context("writing the example payment")?;
+    std::fs::write(&payment, serde_json::to_vec_pretty(&body)?)
+        .context("writing the example payment")?;
     let payment = payment.display();
     screen.line("");
     screen.line("Point a resource server at:");
     screen.row("facilitator", facilitator);
     screen.row("network", "eip155:84532 (version 1: base-sepolia)");
     screen.row("RPC", chain.url());
-    screen.row("token", &format!("{} \"USDC\" version \"2\", 6 decimals", contracts::USDC));
+    screen.row(
+        "token",
+        &format!("{} \"USDC\" version \"2\", 6 decimals", contracts::USDC),
+    );
     screen.row("payTo", &buyer::pay_to().to_string());
     for index in 0..3 {
         let account = keys::account("payer", index);
-        screen.row(&format!("payer {index}"), &format!("{} key {}", account.address(), keys::key("payer", index)));
+        screen.row(
+            &format!("payer {index}"),
+            &format!("{} key {}", account.address(), keys::key("payer", index)),
+        );
     }
     screen.line("");
     screen.line("Try it:");
     screen.line(&format!("  curl {facilitator}/supported"));
-    screen.line(&format!("  curl -X POST {facilitator}/verify -d @{payment}"));
-    screen.line(&format!("  curl -X POST {facilitator}/settle -d @{payment}"));
+    screen.line(&format!(
+        "  curl -X POST {facilitator}/verify -d @{payment}"
+    ));
+    screen.line(&format!(
+        "  curl -X POST {facilitator}/settle -d @{payment}"
+    ));
     screen.line("");
     screen.line("The keys above are public: never use them anywhere else. Ctrl-C ends everything.");
     Ok(())

@@ -32,7 +32,11 @@ impl DeliveryClaim {
     pub(super) async fn take(&mut self) -> bool {
         // Dropped inside this await, or failed, the commit may or may not have happened: the claim stays open until a look at the row says so.
         self.is_open = true;
-        match self.store.deliver(&self.settlement_id, &self.delivery).await {
+        match self
+            .store
+            .deliver(&self.settlement_id, &self.delivery)
+            .await
+        {
             Ok(is_ours) => {
                 self.is_open = false;
                 is_ours
@@ -59,7 +63,11 @@ impl Drop for DeliveryClaim {
         if !self.is_open {
             return;
         }
-        let (store, id, delivery) = (self.store.clone(), self.settlement_id.clone(), self.delivery.clone());
+        let (store, id, delivery) = (
+            self.store.clone(),
+            self.settlement_id.clone(),
+            self.delivery.clone(),
+        );
         self.tasks.spawn(async move {
             if let Err(cause) = store.undeliver(&id, &delivery).await {
                 observe::store_trouble(&cause);

@@ -63,7 +63,10 @@ pub struct Unavailable;
 
 impl Facilitator {
     pub fn new(parts: Parts) -> Self {
-        Self { parts, readiness: readiness::Cache::default() }
+        Self {
+            parts,
+            readiness: readiness::Cache::default(),
+        }
     }
 
     pub fn supported(&self) -> SupportedResponse {
@@ -89,7 +92,10 @@ impl Facilitator {
         if let Some(one) = self.parts.store.find(&reference.to_lowercase()).await? {
             return Ok(vec![one]);
         }
-        self.parts.store.by_transaction(&reference.to_lowercase()).await
+        self.parts
+            .store
+            .by_transaction(&reference.to_lowercase())
+            .await
     }
 
     fn parse(&self, body: &[u8]) -> Result<Payment, Malformed> {
@@ -99,5 +105,8 @@ impl Facilitator {
 
 /// A request that could not be read, as the rejection it is.
 fn malformed(malformed: Malformed) -> (String, Rejection) {
-    (malformed.network, Rejection::new(malformed.reason).because(malformed.message))
+    (
+        malformed.network,
+        Rejection::new(malformed.reason).because(malformed.message),
+    )
 }

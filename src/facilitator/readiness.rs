@@ -35,18 +35,34 @@ impl Facilitator {
         let ok = self.database_answers().await;
         let draining = self.parts.draining.is_cancelled();
         let detail = if ok { "answers" } else { "does not answer" };
-        let database = Check { name: "database".to_owned(), ok, detail: detail.to_owned() };
-        Readiness { ready: ok && !draining, draining, checks: vec![database] }
+        let database = Check {
+            name: "database".to_owned(),
+            ok,
+            detail: detail.to_owned(),
+        };
+        Readiness {
+            ready: ok && !draining,
+            draining,
+            checks: vec![database],
+        }
     }
 
     async fn database_answers(&self) -> bool {
-        let known = *self.readiness.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = *self
+            .readiness
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some((at, ok)) = known.filter(|(at, _)| at.elapsed() < FRESH) {
             let _ = at;
             return ok;
         }
         let ok = matches!(timeout(PATIENCE, self.parts.store.ping()).await, Ok(Ok(())));
-        *self.readiness.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), ok));
+        *self
+            .readiness
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), ok));
         ok
     }
 }

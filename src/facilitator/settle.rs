@@ -28,19 +28,36 @@ impl Facilitator {
             Ok(payment) => payment,
             Err(cause) => {
                 let (network, rejection) = malformed(cause);
-                return Answer { network, verdict: Outcome::Rejected { rejection, transaction: None } };
+                return Answer {
+                    network,
+                    verdict: Outcome::Rejected {
+                        rejection,
+                        transaction: None,
+                    },
+                };
             }
         };
         let verdict = match self.settle_payment(&payment, request, deadline).await {
             Ok(outcome) => outcome,
-            Err(Refusal::Rejected(rejection)) => Outcome::Rejected { rejection, transaction: None },
+            Err(Refusal::Rejected(rejection)) => Outcome::Rejected {
+                rejection,
+                transaction: None,
+            },
             Err(Refusal::Unavailable(cause)) => Outcome::Unavailable(cause),
         };
         observe::settle_answered(&payment.wire_network, verdict.name(), verdict.reason());
-        Answer { network: payment.wire_network, verdict }
+        Answer {
+            network: payment.wire_network,
+            verdict,
+        }
     }
 
-    async fn settle_payment(&self, payment: &Payment, request: Request<'_>, deadline: UnixMillis) -> Result<Outcome, Refusal> {
+    async fn settle_payment(
+        &self,
+        payment: &Payment,
+        request: Request<'_>,
+        deadline: UnixMillis,
+    ) -> Result<Outcome, Refusal> {
         let checked = self.check(payment)?;
         let waiter = Waiter {
             request,
@@ -56,12 +73,21 @@ impl Facilitator {
             return Err(Refusal::Unavailable("shutting down".to_owned()));
         }
         let payment_key = checked.identity().payment_key.clone();
-        let (fingerprint, proof) = (checked.identity().fingerprint.clone(), checked.identity().proof.clone());
+        let (fingerprint, proof) = (
+            checked.identity().fingerprint.clone(),
+            checked.identity().proof.clone(),
+        );
         let patience = self.parts.clock.now().until(deadline);
         let Ok(verified) = timeout(patience, checked.verify()).await else {
-            return Err(Refusal::Unavailable("the chain did not answer in time".to_owned()));
+            return Err(Refusal::Unavailable(
+                "the chain did not answer in time".to_owned(),
+            ));
         };
-        let asked = scheme::Request { caller: request.caller.as_str(), wire_network: &payment.wire_network, deadline };
+        let asked = scheme::Request {
+            caller: request.caller.as_str(),
+            wire_network: &payment.wire_network,
+            deadline,
+        };
         match verified?.enqueue(&self.parts.store, asked).await {
             Ok(Enqueued::First(id)) => {
                 observe::enqueued(&payment.requirements.network, &id, &payment_key);
@@ -70,16 +96,25 @@ impl Facilitator {
             }
             // Somebody was first while we verified.
             Ok(Enqueued::Known) => match self.parts.store.find(&payment_key).await {
-                Ok(Some(row)) if row.fingerprint == fingerprint && row.proof == proof => Ok(self.wait(&row.id, &waiter).await),
+                Ok(Some(row)) if row.fingerprint == fingerprint && row.proof == proof => {
+                    Ok(self.wait(&row.id, &waiter).await)
+                }
                 Ok(Some(_)) => Ok(other_payment(&waiter)),
-                Ok(None) => Err(Refusal::Unavailable("the queue was full; try again".to_owned())),
+                Ok(None) => Err(Refusal::Unavailable(
+                    "the queue was full; try again".to_owned(),
+                )),
                 Err(cause) => Err(unavailable(&cause)),
             },
             Err(cause) => Err(unavailable(&cause)),
         }
     }
 
-    async fn join(&self, row: &Settlement, checked: &dyn Checked, waiter: &Waiter<'_>) -> Result<Outcome, Refusal> {
+    async fn join(
+        &self,
+        row: &Settlement,
+        checked: &dyn Checked,
+        waiter: &Waiter<'_>,
+    ) -> Result<Outcome, Refusal> {
         if is_same(row, checked) {
             Ok(self.wait(&row.id, waiter).await)
         } else {
@@ -90,7 +125,10 @@ impl Facilitator {
     /// Waits for the outcome until the deadline. The settlement goes on whether or not anybody waits.
     async fn wait(&self, id: &str, waiter: &Waiter<'_>) -> Outcome {
         let bell = self.parts.store.settlement_bell(id);
-        let delivery = Delivery::new(waiter.request.caller.as_str(), waiter.request.idempotency_key);
+        let delivery = Delivery::new(
+            waiter.request.caller.as_str(),
+            waiter.request.idempotency_key,
+        );
         let mut claim = DeliveryClaim::new(&self.parts, id, delivery);
         let mut submitted: Option<String> = None;
         loop {
@@ -106,7 +144,9 @@ impl Facilitator {
                         return outcome;
                     }
                 }
-                Ok(None) => return Outcome::Unavailable("the settlement is not on record".to_owned()),
+                Ok(None) => {
+                    return Outcome::Unavailable("the settlement is not on record".to_owned());
+                }
                 Err(cause) => {
                     observe::store_trouble(&cause);
                     if is_late {
@@ -115,7 +155,11 @@ impl Facilitator {
                 }
             }
             // A poll past the deadline still happens, so that the last word is the row's.
-            let pause = if is_late { POLL } else { POLL.min(now.until(waiter.deadline)) };
+            let pause = if is_late {
+                POLL
+            } else {
+                POLL.min(now.until(waiter.deadline))
+            };
             tokio::select! {
                 () = rung => {}
                 () = sleep(pause) => {}
@@ -124,11 +168,20 @@ impl Facilitator {
     }
 
     /// What a row means for this waiter; `None` to go on waiting.
-    async fn conclude(&self, row: &Settlement, waiter: &Waiter<'_>, claim: &mut DeliveryClaim, is_late: bool) -> Option<Outcome> {
+    async fn conclude(
+        &self,
+        row: &Settlement,
+        waiter: &Waiter<'_>,
+        claim: &mut DeliveryClaim,
+        is_late: bool,
+    ) -> Option<Outcome> {
         let rejected = |reason: Reason, message: Option<&str>, transaction: Option<&String>| {
             let mut rejection = Rejection::new(reason).of(waiter.payer.clone());
             rejection.message = message.map(ToOwned::to_owned);
-            Some(Outcome::Rejected { rejection, transaction: transaction.cloned() })
+            Some(Outcome::Rejected {
+                rejection,
+                transaction: transaction.cloned(),
+            })
         };
         let settled = |proof: &Proof, replayed: bool| Outcome::Settled {
             transaction: proof.transaction.clone(),
@@ -138,7 +191,11 @@ impl Facilitator {
         match &row.stage {
             Stage::Queued if is_late => {
                 // Lost to a lane that just stored its bytes: the next read says so.
-                self.parts.store.release(&row.id, Reason::SettlementCapacityExceeded, None).await.ok();
+                self.parts
+                    .store
+                    .release(&row.id, Reason::SettlementCapacityExceeded, None)
+                    .await
+                    .ok();
                 None
             }
             Stage::Queued => None,
@@ -146,13 +203,41 @@ impl Facilitator {
                 transaction: transaction.clone(),
                 payer: waiter.payer.clone(),
             }),
-            Stage::Settled { proof, delivered: None } => claim.take().await.then(|| settled(proof, false)),
-            Stage::Settled { proof, delivered: Some(delivered) } if claim.recognise(delivered) => Some(settled(proof, false)),
-            Stage::Settled { proof, delivered: Some(delivered) } if is_replay(delivered, waiter.request) => Some(settled(proof, true)),
-            Stage::Settled { proof, delivered: Some(_) } => rejected(Reason::DuplicateSettlement, Some("this payment was settled and its success delivered"), Some(&proof.transaction)),
-            Stage::SettledElsewhere { transaction } => rejected(Reason::DuplicateSettlement, Some("this payment was settled by somebody else"), Some(transaction)),
-            Stage::Failed { reason, message, transaction } => rejected(*reason, message.as_deref(), transaction.as_ref()),
-            Stage::Expired { transaction } => rejected(waiter.expired, Some("the authorization expired unused"), transaction.as_ref()),
+            Stage::Settled {
+                proof,
+                delivered: None,
+            } => claim.take().await.then(|| settled(proof, false)),
+            Stage::Settled {
+                proof,
+                delivered: Some(delivered),
+            } if claim.recognise(delivered) => Some(settled(proof, false)),
+            Stage::Settled {
+                proof,
+                delivered: Some(delivered),
+            } if is_replay(delivered, waiter.request) => Some(settled(proof, true)),
+            Stage::Settled {
+                proof,
+                delivered: Some(_),
+            } => rejected(
+                Reason::DuplicateSettlement,
+                Some("this payment was settled and its success delivered"),
+                Some(&proof.transaction),
+            ),
+            Stage::SettledElsewhere { transaction } => rejected(
+                Reason::DuplicateSettlement,
+                Some("this payment was settled by somebody else"),
+                Some(transaction),
+            ),
+            Stage::Failed {
+                reason,
+                message,
+                transaction,
+            } => rejected(*reason, message.as_deref(), transaction.as_ref()),
+            Stage::Expired { transaction } => rejected(
+                waiter.expired,
+                Some("the authorization expired unused"),
+                transaction.as_ref(),
+            ),
             Stage::Released { reason, message } => rejected(*reason, message.as_deref(), None),
         }
     }
@@ -170,12 +255,18 @@ fn other_payment(waiter: &Waiter<'_>) -> Outcome {
     let rejection = Rejection::new(Reason::DuplicateSettlement)
         .because("another payment with this nonce is on record")
         .of(waiter.payer.clone());
-    Outcome::Rejected { rejection, transaction: None }
+    Outcome::Rejected {
+        rejection,
+        transaction: None,
+    }
 }
 
 fn pending_or_unavailable(submitted: Option<String>, waiter: &Waiter<'_>) -> Outcome {
     match submitted {
-        Some(transaction) => Outcome::Unconfirmed { transaction, payer: waiter.payer.clone() },
+        Some(transaction) => Outcome::Unconfirmed {
+            transaction,
+            payer: waiter.payer.clone(),
+        },
         None => Outcome::Unavailable("the database could not be asked".to_owned()),
     }
 }

@@ -32,11 +32,20 @@ impl From<Settlement> for SettlementView {
         let (transaction, reason, delivered, is_final) = match &settlement.stage {
             Stage::Queued => (None, None, false, false),
             Stage::Submitted { transaction } => (Some(transaction.clone()), None, false, false),
-            Stage::Settled { proof, delivered } => {
-                (Some(proof.transaction.clone()), None, delivered.is_some(), proof.is_final)
+            Stage::Settled { proof, delivered } => (
+                Some(proof.transaction.clone()),
+                None,
+                delivered.is_some(),
+                proof.is_final,
+            ),
+            Stage::SettledElsewhere { transaction } => {
+                (Some(transaction.clone()), None, false, false)
             }
-            Stage::SettledElsewhere { transaction } => (Some(transaction.clone()), None, false, false),
-            Stage::Failed { reason, transaction, .. } => (transaction.clone(), Some(reason.as_str()), false, false),
+            Stage::Failed {
+                reason,
+                transaction,
+                ..
+            } => (transaction.clone(), Some(reason.as_str()), false, false),
             Stage::Expired { transaction } => (transaction.clone(), None, false, false),
             Stage::Released { reason, .. } => (None, Some(reason.as_str()), false, true),
         };

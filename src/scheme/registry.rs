@@ -20,7 +20,11 @@ impl Registry {
     pub fn supported(&self) -> SupportedResponse {
         let mut signers: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for scheme in &self.0 {
-            let families: BTreeSet<String> = scheme.networks().iter().map(crate::protocol::Network::family).collect();
+            let families: BTreeSet<String> = scheme
+                .networks()
+                .iter()
+                .map(crate::protocol::Network::family)
+                .collect();
             for family in families {
                 let known = signers.entry(family).or_default();
                 for signer in scheme.signers() {
@@ -30,7 +34,11 @@ impl Registry {
                 }
             }
         }
-        let extensions: BTreeSet<&str> = self.0.iter().flat_map(|scheme| scheme.extensions()).collect();
+        let extensions: BTreeSet<&str> = self
+            .0
+            .iter()
+            .flat_map(|scheme| scheme.extensions())
+            .collect();
         SupportedResponse {
             kinds: self.0.iter().flat_map(|scheme| scheme.kinds()).collect(),
             extensions: extensions.into_iter().map(ToOwned::to_owned).collect(),
@@ -45,18 +53,27 @@ impl Registry {
     pub fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Box<dyn Checked>, Rejection> {
         let name = payment.requirements.scheme.as_str();
         let network = &payment.requirements.network;
-        let mut named = self.0.iter().filter(|scheme| scheme.name() == name).peekable();
+        let mut named = self
+            .0
+            .iter()
+            .filter(|scheme| scheme.name() == name)
+            .peekable();
         if named.peek().is_none() {
-            return Err(Rejection::new(Reason::UnsupportedScheme).because(format!("no scheme {name:?} here")));
+            return Err(Rejection::new(Reason::UnsupportedScheme)
+                .because(format!("no scheme {name:?} here")));
         }
         let listed = |scheme: &dyn Scheme| {
             let version = payment.version.number();
             scheme.networks().contains(network)
-                && scheme.kinds().iter().any(|kind| kind.version == version && kind.network == payment.wire_network)
+                && scheme
+                    .kinds()
+                    .iter()
+                    .any(|kind| kind.version == version && kind.network == payment.wire_network)
         };
         match named.find(|scheme| listed(scheme.as_ref())) {
             Some(scheme) => scheme.check(payment, now),
-            None => Err(Rejection::new(Reason::InvalidNetwork).because(format!("{name} is not offered on {network} here"))),
+            None => Err(Rejection::new(Reason::InvalidNetwork)
+                .because(format!("{name} is not offered on {network} here"))),
         }
     }
 }

@@ -45,7 +45,11 @@ impl Local {
     /// # Errors
     /// [`Error::NotAKey`], without the text.
     pub fn parse(key: &Secret) -> Result<Self, Error> {
-        key.expose().trim().parse().map(Self).map_err(|_| Error::NotAKey)
+        key.expose()
+            .trim()
+            .parse()
+            .map(Self)
+            .map_err(|_| Error::NotAKey)
     }
 }
 
@@ -63,8 +67,14 @@ impl Signer for Local {
 
     async fn sign(&self, transaction: TypedTransaction) -> Result<Signed, Error> {
         let digest = transaction.signature_hash();
-        let signature = self.0.sign_hash_sync(&digest).map_err(|cause| Error::Refused(cause.to_string()))?;
+        let signature = self
+            .0
+            .sign_hash_sync(&digest)
+            .map_err(|cause| Error::Refused(cause.to_string()))?;
         let envelope: TxEnvelope = transaction.into_signed(signature).into();
-        Ok(Signed { raw: envelope.encoded_2718().into(), hash: *envelope.tx_hash() })
+        Ok(Signed {
+            raw: envelope.encoded_2718().into(),
+            hash: *envelope.tx_hash(),
+        })
     }
 }

@@ -36,7 +36,11 @@ pub struct Bell {
 impl Bell {
     fn new(bells: Arc<Bells>, name: String) -> Self {
         let notify = Arc::clone(bells.lock().entry(name.clone()).or_default());
-        Self { bells, name, notify }
+        Self {
+            bells,
+            name,
+            notify,
+        }
     }
 
     /// The next ring from now on; it counts from this call, not from the first poll.

@@ -108,12 +108,14 @@ impl Store {
 
     /// Gives the lane back, so that the next holder need not wait.
     pub async fn give_back(&self, lease: &Lease) -> Result<()> {
-        sqlx::query("update lanes set holder = null where network = $1 and signer = $2 and generation = $3")
-            .bind(lease.network.as_str())
-            .bind(&lease.signer)
-            .bind(lease.generation)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "update lanes set holder = null where network = $1 and signer = $2 and generation = $3",
+        )
+        .bind(lease.network.as_str())
+        .bind(&lease.signer)
+        .bind(lease.generation)
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -155,12 +157,14 @@ impl Store {
 
     /// Wei spent on gas by the signer in the UTC day of now, in gwei rounded up per transaction.
     pub async fn spent_today(&self, network: &Network, signer: &str) -> Result<i64> {
-        let row = sqlx::query("select gwei from spending where network = $1 and signer = $2 and day = $3")
-            .bind(network.as_str())
-            .bind(signer)
-            .bind(self.today())
-            .fetch_optional(&self.pool)
-            .await?;
+        let row = sqlx::query(
+            "select gwei from spending where network = $1 and signer = $2 and day = $3",
+        )
+        .bind(network.as_str())
+        .bind(signer)
+        .bind(self.today())
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(row.map(|row| row.try_get("gwei")).transpose()?.unwrap_or(0))
     }
 
@@ -169,7 +173,11 @@ impl Store {
     }
 
     /// First statement of every lane transaction: holds the lane's row until commit, or aborts.
-    pub(super) async fn fence(&self, tx: &mut Transaction<'static, Any>, lease: &Lease) -> Result<()> {
+    pub(super) async fn fence(
+        &self,
+        tx: &mut Transaction<'static, Any>,
+        lease: &Lease,
+    ) -> Result<()> {
         let ours = sqlx::query(
             "update lanes set heartbeat = heartbeat + 1 where network = $1 and signer = $2 and generation = $3",
         )

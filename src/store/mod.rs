@@ -76,7 +76,12 @@ impl Store {
             pool = pool.after_connect(|connection, _| Box::pin(prepare_sqlite(connection)));
         }
         let pool = pool.connect_with(options).await?;
-        Ok(Self { pool, engine, clock, bells: Arc::default() })
+        Ok(Self {
+            pool,
+            engine,
+            clock,
+            bells: Arc::default(),
+        })
     }
 
     /// Brings the schema up to date; a newer schema than this binary knows is an error.
@@ -142,11 +147,24 @@ async fn prepare_sqlite(connection: &mut sqlx::AnyConnection) -> sqlx::Result<()
 
 /// The migrations, embedded. Never edit one after a release.
 fn migrator() -> Migrator {
-    let texts = [(1, "settlements", include_str!("../../migrations/0001_settlements.sql"))];
+    let texts = [(
+        1,
+        "settlements",
+        include_str!("../../migrations/0001_settlements.sql"),
+    )];
     let migrations = texts.map(|(version, name, sql)| {
-        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, SqlStr::from_static(sql), false)
+        Migration::new(
+            version,
+            Cow::Borrowed(name),
+            MigrationType::Simple,
+            SqlStr::from_static(sql),
+            false,
+        )
     });
-    Migrator { migrations: Cow::Owned(migrations.to_vec()), ..Migrator::DEFAULT }
+    Migrator {
+        migrations: Cow::Owned(migrations.to_vec()),
+        ..Migrator::DEFAULT
+    }
 }
 
 fn new_id() -> String {

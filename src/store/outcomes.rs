@@ -32,11 +32,24 @@ pub struct Mined {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The exact transfer is in this log.
-    Settled { transaction: String, block: Block, log_index: u64 },
+    Settled {
+        transaction: String,
+        block: Block,
+        log_index: u64,
+    },
     /// Somebody else's transaction consumed the authorization and paid the same terms.
-    Elsewhere { transaction: String, block: Block, log_index: u64 },
+    Elsewhere {
+        transaction: String,
+        block: Block,
+        log_index: u64,
+    },
     /// Consumed without paying, or reverted alone.
-    Failed { reason: Reason, message: Option<String>, transaction: Option<String>, block: Option<Block> },
+    Failed {
+        reason: Reason,
+        message: Option<String>,
+        transaction: Option<String>,
+        block: Option<Block>,
+    },
     /// A confirmed block is past its window and it was not consumed.
     Expired { block: Block },
     /// Its transaction can never pay it, but another may: back into the queue, alone, until this time.
@@ -96,7 +109,11 @@ impl Store {
     }
 
     /// The account nonce is proven consumed by a transaction that is not ours: none of the attempts can be included any more.
-    pub async fn replaced(&self, transaction_id: &str, verdicts: &[(String, Verdict)]) -> Result<bool> {
+    pub async fn replaced(
+        &self,
+        transaction_id: &str,
+        verdicts: &[(String, Verdict)],
+    ) -> Result<bool> {
         let mut tx = self.begin().await?;
         let first = sqlx::query(
             "update transactions set state = 'replaced', updated_at = $1 where id = $2 and state in ('signed', 'broadcast')",
@@ -175,7 +192,10 @@ impl Store {
             found.push(NotFinal {
                 transaction_id: row.try_get("id")?,
                 hash: row.try_get("mined_hash")?,
-                block: Block { number: u64::try_from(number).unwrap_or(0), hash: row.try_get("block_hash")? },
+                block: Block {
+                    number: u64::try_from(number).unwrap_or(0),
+                    hash: row.try_get("block_hash")?,
+                },
             });
         }
         Ok(found)
@@ -234,7 +254,12 @@ impl Store {
 }
 
 /// One settlement's transition. A row that is not where the verdict starts from stays as it is: somebody else decided first.
-async fn conclude(tx: &mut Transaction<'static, Any>, id: &str, verdict: &Verdict, now: i64) -> Result<()> {
+async fn conclude(
+    tx: &mut Transaction<'static, Any>,
+    id: &str,
+    verdict: &Verdict,
+    now: i64,
+) -> Result<()> {
     let change = Change::of(verdict)?;
     sqlx::query(
         "update settlements set state = $1, reason = $2, message = $3, transaction_hash = coalesce($4, transaction_hash), \
@@ -280,27 +305,46 @@ impl<'a> Change<'a> {
             deadline: None,
         };
         Ok(match verdict {
-            Verdict::Settled { transaction, block, log_index } => Self {
+            Verdict::Settled {
+                transaction,
+                block,
+                log_index,
+            } => Self {
                 transaction: Some(transaction),
                 block: Some(block),
                 log_index: Some(to_i64(*log_index)?),
                 ..plain("settled")
             },
-            Verdict::Elsewhere { transaction, block, log_index } => Self {
+            Verdict::Elsewhere {
+                transaction,
+                block,
+                log_index,
+            } => Self {
                 transaction: Some(transaction),
                 block: Some(block),
                 log_index: Some(to_i64(*log_index)?),
                 ..plain("settled_elsewhere")
             },
-            Verdict::Failed { reason, message, transaction, block } => Self {
+            Verdict::Failed {
+                reason,
+                message,
+                transaction,
+                block,
+            } => Self {
                 reason: Some(reason.as_str()),
                 message: message.as_deref(),
                 transaction: transaction.as_deref(),
                 block: block.as_ref(),
                 ..plain("failed")
             },
-            Verdict::Expired { block } => Self { block: Some(block), ..plain("expired") },
-            Verdict::Requeue { deadline } => Self { deadline: Some(deadline.0), ..plain("queued") },
+            Verdict::Expired { block } => Self {
+                block: Some(block),
+                ..plain("expired")
+            },
+            Verdict::Requeue { deadline } => Self {
+                deadline: Some(deadline.0),
+                ..plain("queued")
+            },
         })
     }
 }

@@ -31,7 +31,10 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
-        let mut claimed = rows.iter().map(Settlement::read).collect::<Result<Vec<_>>>()?;
+        let mut claimed = rows
+            .iter()
+            .map(Settlement::read)
+            .collect::<Result<Vec<_>>>()?;
         claimed.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(claimed)
     }

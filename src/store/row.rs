@@ -48,14 +48,30 @@ pub struct Settlement {
 pub enum Stage {
     Queued,
     /// Its bytes are stored and may be on chain; `transaction` is the newest attempt's hash.
-    Submitted { transaction: String },
-    Settled { proof: Proof, delivered: Option<Delivered> },
+    Submitted {
+        transaction: String,
+    },
+    Settled {
+        proof: Proof,
+        delivered: Option<Delivered>,
+    },
     /// Somebody else's transaction paid the same terms.
-    SettledElsewhere { transaction: String },
-    Failed { reason: Reason, message: Option<String>, transaction: Option<String> },
-    Expired { transaction: Option<String> },
+    SettledElsewhere {
+        transaction: String,
+    },
+    Failed {
+        reason: Reason,
+        message: Option<String>,
+        transaction: Option<String>,
+    },
+    Expired {
+        transaction: Option<String>,
+    },
     /// Given up before any bytes were live; the payment key is free.
-    Released { reason: Reason, message: Option<String> },
+    Released {
+        reason: Reason,
+        message: Option<String>,
+    },
 }
 
 /// The log that proves a payment.
@@ -126,15 +142,31 @@ fn read_stage(row: &AnyRow) -> Result<Stage> {
     let state: String = row.try_get("state")?;
     let transaction: Option<String> = row.try_get("transaction_hash")?;
     let message: Option<String> = row.try_get("message")?;
-    let known = |transaction: Option<String>| transaction.ok_or_else(|| impossible("transaction_hash", &state));
+    let known = |transaction: Option<String>| {
+        transaction.ok_or_else(|| impossible("transaction_hash", &state))
+    };
     Ok(match state.as_str() {
         "queued" => Stage::Queued,
-        "submitted" => Stage::Submitted { transaction: known(transaction)? },
-        "settled" => Stage::Settled { proof: read_proof(row, known(transaction)?)?, delivered: read_delivered(row)? },
-        "settled_elsewhere" => Stage::SettledElsewhere { transaction: known(transaction)? },
-        "failed" => Stage::Failed { reason: read_reason(row)?, message, transaction },
+        "submitted" => Stage::Submitted {
+            transaction: known(transaction)?,
+        },
+        "settled" => Stage::Settled {
+            proof: read_proof(row, known(transaction)?)?,
+            delivered: read_delivered(row)?,
+        },
+        "settled_elsewhere" => Stage::SettledElsewhere {
+            transaction: known(transaction)?,
+        },
+        "failed" => Stage::Failed {
+            reason: read_reason(row)?,
+            message,
+            transaction,
+        },
         "expired" => Stage::Expired { transaction },
-        "released" => Stage::Released { reason: read_reason(row)?, message },
+        "released" => Stage::Released {
+            reason: read_reason(row)?,
+            message,
+        },
         other => return Err(impossible("state", other)),
     })
 }
@@ -159,7 +191,11 @@ fn read_delivered(row: &AnyRow) -> Result<Option<Delivered>> {
     let caller = caller.ok_or_else(|| impossible("delivered_to", "null"))?;
     let id: Option<String> = row.try_get("delivery_id")?;
     let id = id.ok_or_else(|| impossible("delivery_id", "null"))?;
-    Ok(Some(Delivered { id, caller, idempotency_key: row.try_get("delivery_key")? }))
+    Ok(Some(Delivered {
+        id,
+        caller,
+        idempotency_key: row.try_get("delivery_key")?,
+    }))
 }
 
 fn read_reason(row: &AnyRow) -> Result<Reason> {

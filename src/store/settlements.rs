@@ -49,7 +49,11 @@ pub struct Delivery {
 impl Delivery {
     pub fn new(caller: &str, idempotency_key: Option<&str>) -> Self {
         let idempotency_key = idempotency_key.map(ToOwned::to_owned);
-        Self { id: new_id(), caller: caller.to_owned(), idempotency_key }
+        Self {
+            id: new_id(),
+            caller: caller.to_owned(),
+            idempotency_key,
+        }
     }
 }
 
@@ -107,10 +111,14 @@ impl Store {
 
     /// A row by its id, released or not.
     pub async fn get(&self, id: &str) -> Result<Option<Settlement>> {
-        let row = sqlx::query(concat!("select ", settlement_columns!(), " from settlements where id = $1"))
-            .bind(id)
-            .fetch_optional(&self.pool)
-            .await?;
+        let row = sqlx::query(concat!(
+            "select ",
+            settlement_columns!(),
+            " from settlements where id = $1"
+        ))
+        .bind(id)
+        .fetch_optional(&self.pool)
+        .await?;
         row.as_ref().map(Settlement::read).transpose()
     }
 

@@ -121,7 +121,12 @@ impl Store {
     }
 
     /// Stores another attempt at the same account nonce. False when the transaction was decided meanwhile: do not send.
-    pub async fn add_attempt(&self, lease: &Lease, transaction: &InFlight, attempt: &NewAttempt) -> Result<bool> {
+    pub async fn add_attempt(
+        &self,
+        lease: &Lease,
+        transaction: &InFlight,
+        attempt: &NewAttempt,
+    ) -> Result<bool> {
         let now = self.now();
         let mut tx = self.begin().await?;
         self.fence(&mut tx, lease).await?;
@@ -133,7 +138,8 @@ impl Store {
         if open.rows_affected() == 0 {
             return Ok(false);
         }
-        let number = i64::try_from(transaction.attempts.len()).map_err(|_| impossible("number", "too many"))?;
+        let number = i64::try_from(transaction.attempts.len())
+            .map_err(|_| impossible("number", "too many"))?;
         insert_attempt(&mut tx, &transaction.id, number, attempt, now).await?;
         if attempt.role == Role::Payment {
             sqlx::query(
@@ -150,7 +156,12 @@ impl Store {
     }
 
     /// Stores a noop at an account nonce that was taken but has no transaction.
-    pub async fn fill_gap(&self, lease: &Lease, account_nonce: u64, attempt: &NewAttempt) -> Result<()> {
+    pub async fn fill_gap(
+        &self,
+        lease: &Lease,
+        account_nonce: u64,
+        attempt: &NewAttempt,
+    ) -> Result<()> {
         let now = self.now();
         let mut tx = self.begin().await?;
         self.fence(&mut tx, lease).await?;
@@ -162,13 +173,20 @@ impl Store {
     }
 
     /// Whether any transaction of the signer is on record at this account nonce.
-    pub async fn has_transaction(&self, network: &Network, signer: &str, account_nonce: u64) -> Result<bool> {
-        let row = sqlx::query("select id from transactions where network = $1 and signer = $2 and account_nonce = $3")
-            .bind(network.as_str())
-            .bind(signer)
-            .bind(to_i64(account_nonce)?)
-            .fetch_optional(&self.pool)
-            .await?;
+    pub async fn has_transaction(
+        &self,
+        network: &Network,
+        signer: &str,
+        account_nonce: u64,
+    ) -> Result<bool> {
+        let row = sqlx::query(
+            "select id from transactions where network = $1 and signer = $2 and account_nonce = $3",
+        )
+        .bind(network.as_str())
+        .bind(signer)
+        .bind(to_i64(account_nonce)?)
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(row.is_some())
     }
 
@@ -184,7 +202,11 @@ impl Store {
     }
 
     /// Transactions without a proven end, of one signer or of all, in account nonce order.
-    pub async fn in_flight(&self, network: &Network, signer: Option<&str>) -> Result<Vec<InFlight>> {
+    pub async fn in_flight(
+        &self,
+        network: &Network,
+        signer: Option<&str>,
+    ) -> Result<Vec<InFlight>> {
         let rows = sqlx::query(
             "select t.id, t.signer, t.account_nonce, t.state, a.number, a.role, a.hash, a.raw, a.max_fee, a.priority_fee, a.created_at, \
              (select max(s.expires_at) from settlement_transactions st join settlements s on s.id = st.settlement_id \
@@ -345,8 +367,12 @@ fn read_attempt(row: &AnyRow) -> Result<Attempt> {
         },
         hash: row.try_get("hash")?,
         raw: row.try_get("raw")?,
-        max_fee: max_fee.parse().map_err(|_| impossible("max_fee", &max_fee))?,
-        priority_fee: priority_fee.parse().map_err(|_| impossible("priority_fee", &priority_fee))?,
+        max_fee: max_fee
+            .parse()
+            .map_err(|_| impossible("max_fee", &max_fee))?,
+        priority_fee: priority_fee
+            .parse()
+            .map_err(|_| impossible("priority_fee", &priority_fee))?,
         created_at: row.try_get("created_at")?,
     })
 }

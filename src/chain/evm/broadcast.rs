@@ -33,30 +33,62 @@ pub fn classify<T>(answer: &Result<T, Error>) -> Class {
         Err(Error::Refused { message, .. }) => message.to_lowercase(),
     };
     let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
-    if says(&["already known", "already imported", "already in mempool", "alreadyknown"])
-        || message.starts_with("known transaction")
+    if says(&[
+        "already known",
+        "already imported",
+        "already in mempool",
+        "alreadyknown",
+    ]) || message.starts_with("known transaction")
     {
         return Class::Sent;
     }
     if says(&["nonce too low", "nonce is too low", "oldnonce", "old nonce"]) {
         return Class::NonceTooLow;
     }
-    if says(&["replacement transaction underpriced", "replacement fee too low", "transaction underpriced", "replacementnotallowed", "could not replace"]) {
+    if says(&[
+        "replacement transaction underpriced",
+        "replacement fee too low",
+        "transaction underpriced",
+        "replacementnotallowed",
+        "could not replace",
+    ]) {
         return Class::Underpriced;
     }
-    if says(&["nonce too high", "nonce gap", "noncegap", "nonce too distant"]) {
+    if says(&[
+        "nonce too high",
+        "nonce gap",
+        "noncegap",
+        "nonce too distant",
+    ]) {
         return Class::Gap;
     }
-    if says(&["insufficient funds", "upfront cost exceeds", "insufficient balance"]) {
+    if says(&[
+        "insufficient funds",
+        "upfront cost exceeds",
+        "insufficient balance",
+    ]) {
         return Class::NoFunds;
     }
-    if says(&["less than block base fee", "fee cap below", "max fee per gas less than", "feetoolow", "base fee exceeds"]) {
+    if says(&[
+        "less than block base fee",
+        "fee cap below",
+        "max fee per gas less than",
+        "feetoolow",
+        "base fee exceeds",
+    ]) {
         return Class::FeeTooLow;
     }
     if says(&["in-flight transaction limit", "delegated account"]) {
         return Class::DelegatedLimit;
     }
-    if says(&["intrinsic gas", "exceeds block gas limit", "exceeds transaction gas limit", "invalid chain id", "invalid sender", "wrong chain"]) {
+    if says(&[
+        "intrinsic gas",
+        "exceeds block gas limit",
+        "exceeds transaction gas limit",
+        "invalid chain id",
+        "invalid sender",
+        "wrong chain",
+    ]) {
         return Class::Invalid;
     }
     // A text nobody foresaw may hide an acceptance.
@@ -65,7 +97,11 @@ pub fn classify<T>(answer: &Result<T, Error>) -> Class {
 
 /// The verdict over all endpoints: one that took it is enough, and doubt outweighs refusal.
 pub fn combine<T>(answers: &[Result<T, Error>]) -> Class {
-    answers.iter().map(classify).min().unwrap_or(Class::Indeterminate)
+    answers
+        .iter()
+        .map(classify)
+        .min()
+        .unwrap_or(Class::Indeterminate)
 }
 
 #[cfg(test)]
@@ -73,7 +109,11 @@ mod tests {
     use super::*;
 
     fn refused(message: &str) -> Result<(), Error> {
-        Err(Error::Refused { code: -32000, message: message.to_owned(), data: None })
+        Err(Error::Refused {
+            code: -32000,
+            message: message.to_owned(),
+            data: None,
+        })
     }
 
     #[test]
@@ -82,13 +122,25 @@ mod tests {
             ("already known", Class::Sent),
             ("ALREADY_EXISTS: already known", Class::Sent),
             ("transaction already imported", Class::Sent),
-            ("nonce too low: next nonce 5, tx nonce 4", Class::NonceTooLow),
+            (
+                "nonce too low: next nonce 5, tx nonce 4",
+                Class::NonceTooLow,
+            ),
             ("replacement transaction underpriced", Class::Underpriced),
             ("nonce too high", Class::Gap),
-            ("insufficient funds for gas * price + value: have 0 want 1", Class::NoFunds),
+            (
+                "insufficient funds for gas * price + value: have 0 want 1",
+                Class::NoFunds,
+            ),
             ("Insufficient funds for gas * price + value", Class::NoFunds),
-            ("max fee per gas less than block base fee: address 0x1", Class::FeeTooLow),
-            ("in-flight transaction limit reached for delegated accounts", Class::DelegatedLimit),
+            (
+                "max fee per gas less than block base fee: address 0x1",
+                Class::FeeTooLow,
+            ),
+            (
+                "in-flight transaction limit reached for delegated accounts",
+                Class::DelegatedLimit,
+            ),
             ("intrinsic gas too low", Class::Invalid),
             ("invalid chain id for signer", Class::Invalid),
             ("something nobody has seen", Class::Indeterminate),
@@ -96,13 +148,19 @@ mod tests {
         ] {
             assert_eq!(classify(&refused(message)), class, "{message}");
         }
-        assert_eq!(classify::<()>(&Err(Error::Unavailable("timed out".into()))), Class::Indeterminate);
+        assert_eq!(
+            classify::<()>(&Err(Error::Unavailable("timed out".into()))),
+            Class::Indeterminate
+        );
     }
 
     #[test]
     fn one_acceptance_outweighs_refusals_and_doubt_outweighs_refusals() {
         assert_eq!(combine(&[refused("nonce too low"), Ok(())]), Class::Sent);
         let doubt = Err(Error::Unavailable("timed out".into()));
-        assert_eq!(combine(&[refused("insufficient funds"), doubt]), Class::Indeterminate);
+        assert_eq!(
+            combine(&[refused("insufficient funds"), doubt]),
+            Class::Indeterminate
+        );
     }
 }

@@ -28,7 +28,7 @@ pub struct Chain {
 /// A block's header, as much as we use.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Head {
+pub(super) struct Head {
     number: U64,
     hash: String,
     pub parent_hash: String,
@@ -37,20 +37,23 @@ pub struct Head {
 }
 
 impl Head {
-    pub fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         self.number.to()
     }
 
-    pub fn timestamp(&self) -> u64 {
+    pub(super) fn timestamp(&self) -> u64 {
         self.timestamp.to()
     }
 
-    pub fn base_fee(&self) -> Option<u128> {
+    pub(super) fn base_fee(&self) -> Option<u128> {
         self.base_fee_per_gas.map(|fee| fee.to())
     }
 
-    pub fn block(&self) -> Block {
-        Block { number: self.number(), hash: self.hash.clone() }
+    pub(super) fn block(&self) -> Block {
+        Block {
+            number: self.number(),
+            hash: self.hash.clone(),
+        }
     }
 }
 
@@ -78,13 +81,16 @@ impl Chain {
 
     /// The signer's account nonce at a block tag.
     pub async fn account_nonce(&self, signer: Address, tag: &str) -> Result<u64, Error> {
-        let nonce: U64 = self.rpc.read("eth_getTransactionCount", json!([signer, tag])).await?;
+        let nonce: U64 = self
+            .rpc
+            .read("eth_getTransactionCount", json!([signer, tag]))
+            .await?;
         Ok(nonce.to())
     }
 }
 
 /// Fees from the answers to [`Chain::market_calls`]. A node without `eth_maxPriorityFeePerGas` suggests nothing.
-pub fn read_market(answers: &[Result<Box<RawValue>, Error>]) -> Result<Market, Error> {
+pub(super) fn read_market(answers: &[Result<Box<RawValue>, Error>]) -> Result<Market, Error> {
     let head: Head = parse(answers.first())?;
     let base_fee = head.base_fee();
     let tip = match base_fee {
@@ -95,7 +101,9 @@ pub fn read_market(answers: &[Result<Box<RawValue>, Error>]) -> Result<Market, E
 }
 
 /// Reads one answer of a batch.
-pub fn parse<T: serde::de::DeserializeOwned>(answer: Option<&Result<Box<RawValue>, Error>>) -> Result<T, Error> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(
+    answer: Option<&Result<Box<RawValue>, Error>>,
+) -> Result<T, Error> {
     match answer {
         Some(Ok(raw)) => serde_json::from_str(raw.get())
             .map_err(|cause| Error::Unavailable(format!("unreadable answer: {cause}"))),
@@ -105,17 +113,17 @@ pub fn parse<T: serde::de::DeserializeOwned>(answer: Option<&Result<Box<RawValue
 }
 
 /// An `eth_call` at the newest block, or pinned to one.
-pub fn eth_call(call: Value, tag: &str) -> Call {
+pub(super) fn eth_call(call: Value, tag: &str) -> Call {
     ("eth_call", json!([call, tag]))
 }
 
 /// A number as a block tag.
-pub fn tag(block_number: u64) -> String {
+pub(super) fn tag(block_number: u64) -> String {
     format!("{block_number:#x}")
 }
 
 /// An ABI-encoded `uint256` answer.
-pub fn parse_word(answer: Option<&Result<Box<RawValue>, Error>>) -> Result<U256, Error> {
+pub(super) fn parse_word(answer: Option<&Result<Box<RawValue>, Error>>) -> Result<U256, Error> {
     let bytes: alloy::primitives::Bytes = parse(answer)?;
     U256::try_from_be_slice(&bytes)
         .filter(|_| bytes.len() == 32)

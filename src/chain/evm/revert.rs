@@ -12,14 +12,17 @@ use crate::protocol::Reason;
 const MESSAGE_MAX: usize = 500;
 
 /// The reason and the text of a settlement call that a node says reverts.
-pub fn reason(work: &Work, cause: &Error) -> (Reason, String) {
+pub(super) fn reason(work: &Work, cause: &Error) -> (Reason, String) {
     let Error::Refused { message, data, .. } = cause else {
         return (generic(work), String::new());
     };
-    let text = data.as_ref().and_then(revert_text).unwrap_or_else(|| message.clone());
+    let text = data
+        .as_ref()
+        .and_then(revert_text)
+        .unwrap_or_else(|| message.clone());
     let reason = data
         .as_ref()
-        .and_then(|data| by_selector(data))
+        .and_then(by_selector)
         .or_else(|| by_text(work, &text))
         .unwrap_or_else(|| generic(work));
     (reason, clean(&text))
@@ -39,7 +42,7 @@ fn is_permit2(work: &Work) -> bool {
 }
 
 /// The text of a Solidity `Error(string)`.
-pub fn revert_text(data: &Bytes) -> Option<String> {
+pub(super) fn revert_text(data: &Bytes) -> Option<String> {
     let revert = alloy::sol_types::Revert::abi_decode(data).ok()?;
     Some(clean(revert.reason()))
 }
@@ -52,7 +55,9 @@ fn by_selector(data: &Bytes) -> Option<Reason> {
             | Permit2::Permit2Errors::InvalidSigner(_)
             | Permit2::Permit2Errors::InvalidSignature(_)
             | Permit2::Permit2Errors::InvalidSignatureLength(_)
-            | Permit2::Permit2Errors::InvalidContractSignature(_) => Reason::InvalidPermit2Signature,
+            | Permit2::Permit2Errors::InvalidContractSignature(_) => {
+                Reason::InvalidPermit2Signature
+            }
         });
     }
     ExactPermit2Proxy::Permit2612AmountMismatch::abi_decode(data)
@@ -64,8 +69,16 @@ fn by_text(work: &Work, text: &str) -> Option<Reason> {
     let text = text.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let is_permit2 = is_permit2(work);
-    if says(&["exceeds balance", "insufficient balance", "erc20insufficientbalance"]) {
-        return Some(if is_permit2 { Reason::Permit2InsufficientBalance } else { Reason::InvalidExactEvmInsufficientBalance });
+    if says(&[
+        "exceeds balance",
+        "insufficient balance",
+        "erc20insufficientbalance",
+    ]) {
+        return Some(if is_permit2 {
+            Reason::Permit2InsufficientBalance
+        } else {
+            Reason::InvalidExactEvmInsufficientBalance
+        });
     }
     if says(&["exceeds allowance", "insufficient allowance"]) && is_permit2 {
         return Some(Reason::Permit2AllowanceRequired);
@@ -73,7 +86,12 @@ fn by_text(work: &Work, text: &str) -> Option<Reason> {
     if is_permit2 {
         return None;
     }
-    if says(&["is used", "already used", "usedorcanceled", "used or canceled"]) {
+    if says(&[
+        "is used",
+        "already used",
+        "usedorcanceled",
+        "used or canceled",
+    ]) {
         return Some(Reason::InvalidExactEvmNonceAlreadyUsed);
     }
     if says(&["authorization is expired", "authorizationexpired"]) {
@@ -82,12 +100,19 @@ fn by_text(work: &Work, text: &str) -> Option<Reason> {
     if says(&["not yet valid", "authorizationnotyetvalid"]) {
         return Some(Reason::InvalidExactEvmAuthorizationValidAfter);
     }
-    says(&["invalid signature", "signermismatch", "invalidsignature"]).then_some(Reason::InvalidExactEvmSignature)
+    says(&["invalid signature", "signermismatch", "invalidsignature"])
+        .then_some(Reason::InvalidExactEvmSignature)
 }
 
 /// Free text that may leave the house: bounded, printable, and without URLs, which may carry keys.
-pub fn clean(text: &str) -> String {
-    let words = text.split_whitespace().map(|word| if word.contains("://") { "[url]" } else { word });
+pub(super) fn clean(text: &str) -> String {
+    let words = text
+        .split_whitespace()
+        .map(|word| if word.contains("://") { "[url]" } else { word });
     let joined = words.collect::<Vec<_>>().join(" ");
-    joined.chars().filter(|c| !c.is_control()).take(MESSAGE_MAX).collect()
+    joined
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MESSAGE_MAX)
+        .collect()
 }

@@ -22,7 +22,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
 /// How long a node's word about its chain id counts.
-const CHAIN_CHECK: Duration = Duration::from_secs(60 * 60);
+const CHAIN_CHECK: Duration = Duration::from_hours(1);
 
 /// The endpoints of one network. None is believed before it has named the right chain id.
 #[derive(Debug)]
@@ -44,7 +44,12 @@ struct Endpoint {
 
 impl Endpoint {
     fn all(urls: &[Secret]) -> Vec<Self> {
-        urls.iter().map(|url| Self { url: url.clone(), checked: Mutex::new(None) }).collect()
+        urls.iter()
+            .map(|url| Self {
+                url: url.clone(),
+                checked: Mutex::new(None),
+            })
+            .collect()
     }
 
     fn is_checked(&self) -> bool {
@@ -58,7 +63,7 @@ impl Endpoint {
 }
 
 /// One call of a JSON-RPC batch.
-pub type Call = (&'static str, Value);
+pub(super) type Call = (&'static str, Value);
 
 #[derive(Deserialize)]
 struct Answer {
@@ -145,7 +150,11 @@ impl Rpc {
         self.calls.load(Ordering::Relaxed)
     }
 
-    async fn ask(&self, endpoint: &Endpoint, calls: &[Call]) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
+    async fn ask(
+        &self,
+        endpoint: &Endpoint,
+        calls: &[Call],
+    ) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
         if !endpoint.is_checked() {
             self.check_chain(endpoint).await?;
         }
@@ -154,11 +163,16 @@ impl Rpc {
 
     /// A node on another chain would verify and settle nonsense: it counts as one that cannot be asked.
     async fn check_chain(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        let mut answers = self.post(&endpoint.url, &[("eth_chainId", json!([]))]).await?;
-        let chain_id: alloy::primitives::U64 = decode(&*answers.pop().unwrap_or_else(|| Err(missing()))?)?;
+        let mut answers = self
+            .post(&endpoint.url, &[("eth_chainId", json!([]))])
+            .await?;
+        let chain_id: alloy::primitives::U64 =
+            decode(&answers.pop().unwrap_or_else(|| Err(missing()))?)?;
         if chain_id.to::<u64>() != self.chain_id {
             observe::wrong_chain(&self.network, chain_id.to());
-            return Err(Error::Unavailable(format!("the node is on chain {chain_id}")));
+            return Err(Error::Unavailable(format!(
+                "the node is on chain {chain_id}"
+            )));
         }
         endpoint.note_checked();
         Ok(())

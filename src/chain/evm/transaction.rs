@@ -5,25 +5,25 @@ use alloy::eips::eip2718::Decodable2718;
 use alloy::primitives::{Address, Bytes, TxKind, U256};
 
 /// Gas of a transfer of nothing to ourselves.
-pub const NOOP_GAS: u64 = 21_000;
+pub(super) const NOOP_GAS: u64 = 21_000;
 
 /// A bid for gas, wei per gas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fee {
+pub(super) enum Fee {
     Legacy { gas_price: u128 },
     Dynamic { max_fee: u128, priority_fee: u128 },
 }
 
 impl Fee {
     /// The most that a unit of gas can cost.
-    pub fn most(self) -> u128 {
+    pub(super) fn most(self) -> u128 {
         match self {
             Self::Legacy { gas_price } => gas_price,
             Self::Dynamic { max_fee, .. } => max_fee,
         }
     }
 
-    pub fn priority(self) -> u128 {
+    pub(super) fn priority(self) -> u128 {
         match self {
             Self::Legacy { gas_price } => gas_price,
             Self::Dynamic { priority_fee, .. } => priority_fee,
@@ -33,7 +33,7 @@ impl Fee {
 
 /// The call of a transaction. It never carries value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
+pub(super) struct Call {
     pub to: Address,
     pub data: Bytes,
     pub gas_limit: u64,
@@ -41,11 +41,15 @@ pub struct Call {
 
 impl Call {
     /// Gives an account nonce to nobody.
-    pub fn noop(signer: Address) -> Self {
-        Self { to: signer, data: Bytes::new(), gas_limit: NOOP_GAS }
+    pub(super) fn noop(signer: Address) -> Self {
+        Self {
+            to: signer,
+            data: Bytes::new(),
+            gas_limit: NOOP_GAS,
+        }
     }
 
-    pub fn unsigned(&self, chain_id: u64, nonce: u64, fee: Fee) -> TypedTransaction {
+    pub(super) fn unsigned(&self, chain_id: u64, nonce: u64, fee: Fee) -> TypedTransaction {
         let (to, input, gas_limit) = (TxKind::Call(self.to), self.data.clone(), self.gas_limit);
         match fee {
             Fee::Legacy { gas_price } => TypedTransaction::Legacy(TxLegacy {
@@ -57,7 +61,10 @@ impl Call {
                 value: U256::ZERO,
                 input,
             }),
-            Fee::Dynamic { max_fee, priority_fee } => TypedTransaction::Eip1559(TxEip1559 {
+            Fee::Dynamic {
+                max_fee,
+                priority_fee,
+            } => TypedTransaction::Eip1559(TxEip1559 {
                 chain_id,
                 nonce,
                 gas_limit,
@@ -73,9 +80,13 @@ impl Call {
 }
 
 /// The call and the bid of stored bytes; `None` when they are not a transaction of ours.
-pub fn decode(raw: &[u8]) -> Option<(Call, Fee)> {
+pub(super) fn decode(raw: &[u8]) -> Option<(Call, Fee)> {
     let envelope = TxEnvelope::decode_2718(&mut &*raw).ok()?;
-    let call = Call { to: envelope.to()?, data: envelope.input().clone(), gas_limit: envelope.gas_limit() };
+    let call = Call {
+        to: envelope.to()?,
+        data: envelope.input().clone(),
+        gas_limit: envelope.gas_limit(),
+    };
     let fee = match envelope.gas_price() {
         Some(gas_price) => Fee::Legacy { gas_price },
         None => Fee::Dynamic {

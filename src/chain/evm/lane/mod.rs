@@ -116,11 +116,16 @@ impl Lane {
         }
     }
 
-    async fn try_acquire(&self, seen: &mut Option<(LaneState, Instant)>) -> store::Result<Option<Lease>> {
+    async fn try_acquire(
+        &self,
+        seen: &mut Option<(LaneState, Instant)>,
+    ) -> store::Result<Option<Lease>> {
         let (store, network) = (&self.chain.store, &self.chain.config.network);
         let now = store.lane(network, &self.address).await?;
         let stands_still = match seen {
-            Some((before, since)) if (before.generation, before.heartbeat) == (now.generation, now.heartbeat) => {
+            Some((before, since))
+                if (before.generation, before.heartbeat) == (now.generation, now.heartbeat) =>
+            {
                 since.elapsed() >= LEASE_TTL
             }
             _ => {
@@ -131,11 +136,16 @@ impl Lane {
         if now.holder.is_some() && !stands_still {
             return Ok(None);
         }
-        store.take_lane(network, &self.address, &now, &self.holder).await
+        store
+            .take_lane(network, &self.address, &now, &self.holder)
+            .await
     }
 
     async fn work(&mut self, lease: &Lease, stop: &CancellationToken) -> store::Result<End> {
-        let bell = self.chain.store.queue_bell(self.chain.config.network.as_str());
+        let bell = self
+            .chain
+            .store
+            .queue_bell(self.chain.config.network.as_str());
         while !self.recover(lease).await? {
             tokio::select! {
                 () = sleep(PAUSE_CHECK) => {}
@@ -174,9 +184,14 @@ impl Lane {
 
     async fn reload(&mut self) -> store::Result<()> {
         let network = &self.chain.config.network;
-        self.open = self.chain.store.in_flight(network, Some(&self.address)).await?;
+        self.open = self
+            .chain
+            .store
+            .in_flight(network, Some(&self.address))
+            .await?;
         let open = &self.open;
-        self.sent_at.retain(|id, _| open.iter().any(|transaction| &transaction.id == id));
+        self.sent_at
+            .retain(|id, _| open.iter().any(|transaction| &transaction.id == id));
         Ok(())
     }
 
@@ -189,20 +204,39 @@ impl Lane {
         first: bool,
     ) -> store::Result<Option<End>> {
         let answers = self.chain.rpc.send_raw(&signed.raw).await;
-        self.sent_at.insert(transaction_id.to_owned(), Instant::now());
-        for hash in answers.iter().flatten().filter(|hash| **hash != signed.hash) {
-            observe::foreign_hash(&self.chain.config.network, &signed.hash.to_string(), &hash.to_string());
+        self.sent_at
+            .insert(transaction_id.to_owned(), Instant::now());
+        for hash in answers
+            .iter()
+            .flatten()
+            .filter(|hash| **hash != signed.hash)
+        {
+            observe::foreign_hash(
+                &self.chain.config.network,
+                &signed.hash.to_string(),
+                &hash.to_string(),
+            );
         }
         let class = broadcast::combine(&answers);
         observe::sent(&self.chain.config.network, &signed.hash.to_string(), class);
-        self.chain.store.note_sent(&self.chain.config.network, transaction_id).await?;
+        self.chain
+            .store
+            .note_sent(&self.chain.config.network, transaction_id)
+            .await?;
         self.chain.hooks.reached(Point::Sent).await;
         match class {
             Class::NoFunds => self.pause(lease, "the signer cannot pay for gas").await?,
             Class::Underpriced if first => {
-                self.pause(lease, "a transaction that is not ours sits at our account nonce").await?;
+                self.pause(
+                    lease,
+                    "a transaction that is not ours sits at our account nonce",
+                )
+                .await?;
             }
-            Class::DelegatedLimit => self.pause(lease, "the signer has code, which limits it").await?,
+            Class::DelegatedLimit => {
+                self.pause(lease, "the signer has code, which limits it")
+                    .await?;
+            }
             Class::NonceTooLow | Class::Gap if first => return Ok(Some(End::StartOver)),
             Class::Sent
             | Class::Indeterminate

@@ -45,14 +45,24 @@ impl Lane {
         let now = self.chain.clock.now();
         let room = u32::try_from(IN_FLIGHT_MAX - self.open.len()).unwrap_or(0);
         let store = self.chain.store.clone();
-        let claimed = store.claim(&self.chain.config.network, &self.address, now.plus(CLAIM), room).await?;
+        let claimed = store
+            .claim(
+                &self.chain.config.network,
+                &self.address,
+                now.plus(CLAIM),
+                room,
+            )
+            .await?;
         if claimed.is_empty() {
             return Ok(None);
         }
-        let Some((readings, payments)) = self.simulate(claimed).await? else { return Ok(None) };
+        let Some((readings, payments)) = self.simulate(claimed).await? else {
+            return Ok(None);
+        };
         let Ok(fee) = fees::first(readings.market, self.chain.limits()) else {
             observe::too_dear(&self.chain.config.network);
-            self.hand_back(payments.iter().map(|ready| &ready.settlement)).await?;
+            self.hand_back(payments.iter().map(|ready| &ready.settlement))
+                .await?;
             return Ok(None);
         };
         let mut unsent = Vec::new();
@@ -63,8 +73,10 @@ impl Lane {
                 break;
             }
             if !self.afford(lease, &readings, fee, &group).await? {
-                self.hand_back(group.iter().map(|ready| &ready.settlement)).await?;
-                self.hand_back(payments.as_slice().iter().map(|ready| &ready.settlement)).await?;
+                self.hand_back(group.iter().map(|ready| &ready.settlement))
+                    .await?;
+                self.hand_back(payments.as_slice().iter().map(|ready| &ready.settlement))
+                    .await?;
                 break;
             }
             unsent.extend(self.store_group(lease, &group, fee).await?);
@@ -79,7 +91,10 @@ impl Lane {
 
     /// Simulates every claimed payment in one request. Those that fail are released with the reason; when nothing could be asked, all are
     /// handed back.
-    async fn simulate(&mut self, claimed: Vec<Settlement>) -> store::Result<Option<(Readings, Vec<Ready>)>> {
+    async fn simulate(
+        &mut self,
+        claimed: Vec<Settlement>,
+    ) -> store::Result<Option<(Readings, Vec<Ready>)>> {
         let mut parsed = Vec::with_capacity(claimed.len());
         for settlement in claimed {
             let (work, expect) = read_work(&settlement)?;
@@ -90,7 +105,8 @@ impl Lane {
             Ok(readings) => readings,
             Err(cause) => {
                 observe::chain_trouble(&self.chain.config.network, &cause);
-                self.hand_back(parsed.iter().map(|(settlement, ..)| settlement)).await?;
+                self.hand_back(parsed.iter().map(|(settlement, ..)| settlement))
+                    .await?;
                 return Ok(None);
             }
         };
@@ -98,10 +114,17 @@ impl Lane {
         let mut ready = Vec::with_capacity(parsed.len());
         for ((settlement, work, _), answer) in parsed.into_iter().zip(&readings.payments) {
             match answer {
-                Ok(balance) => ready.push(Ready { settlement, work, balance: *balance }),
+                Ok(balance) => ready.push(Ready {
+                    settlement,
+                    work,
+                    balance: *balance,
+                }),
                 Err(cause) if cause.is_revert() => {
                     let (reason, message) = revert::reason(&work, cause);
-                    self.chain.store.release(&settlement.id, reason, Some(&message)).await?;
+                    self.chain
+                        .store
+                        .release(&settlement.id, reason, Some(&message))
+                        .await?;
                 }
                 Err(cause) => {
                     observe::chain_trouble(&self.chain.config.network, cause);
@@ -124,8 +147,14 @@ impl Lane {
         calls.push(("eth_getBalance", json!([signer, "latest"])));
         for (_, work, expect) in parsed {
             calls.push(eth_call(simulation(signer, work, fee), "latest"));
-            let data = Token::balanceOfCall { account: expect.from }.abi_encode();
-            calls.push(eth_call(json!({"to": expect.asset, "data": alloy::primitives::Bytes::from(data)}), "latest"));
+            let data = Token::balanceOfCall {
+                account: expect.from,
+            }
+            .abi_encode();
+            calls.push(eth_call(
+                json!({"to": expect.asset, "data": alloy::primitives::Bytes::from(data)}),
+                "latest",
+            ));
         }
         let answers = self.chain.rpc.batch(calls).await?;
         let market = read_market(&answers)?;
@@ -136,7 +165,11 @@ impl Lane {
                 parse_word(answers.get(5 + 2 * i))
             })
             .collect();
-        Ok(Readings { market, funds, payments })
+        Ok(Readings {
+            market,
+            funds,
+            payments,
+        })
     }
 
     /// Whether the signer's funds and today's spending cap bear one more transaction; pauses the lane when not.
@@ -148,15 +181,24 @@ impl Lane {
         group: &[Ready],
     ) -> store::Result<bool> {
         let gas: u64 = group.iter().map(|ready| ready.work.gas_limit).sum();
-        let cost = self.in_flight_cost().saturating_add(u128::from(gas).saturating_mul(fee.most()));
+        let cost = self
+            .in_flight_cost()
+            .saturating_add(u128::from(gas).saturating_mul(fee.most()));
         if U256::from(cost) > readings.funds {
             self.pause(lease, "the signer cannot pay for gas").await?;
             return Ok(false);
         }
-        let spent = self.chain.store.spent_today(&self.chain.config.network, &self.address).await?;
-        let spent = u128::try_from(spent).unwrap_or(0).saturating_mul(1_000_000_000);
+        let spent = self
+            .chain
+            .store
+            .spent_today(&self.chain.config.network, &self.address)
+            .await?;
+        let spent = u128::try_from(spent)
+            .unwrap_or(0)
+            .saturating_mul(1_000_000_000);
         if spent.saturating_add(cost) > self.chain.config.daily_spend_cap {
-            self.pause(lease, "the signer's daily spend cap is reached").await?;
+            self.pause(lease, "the signer's daily spend cap is reached")
+                .await?;
             return Ok(false);
         }
         Ok(true)
@@ -164,10 +206,15 @@ impl Lane {
 
     /// Whether a typical payment could be made: what a paused lane waits for.
     pub(super) fn can_afford(&self, funds: U256, market: Market, spent_gwei: i64) -> bool {
-        let Ok(fee) = fees::first(market, self.chain.limits()) else { return false };
-        let typical = u128::from(crate::chain::evm::work::Kind::Eip3009.gas_cap()).saturating_mul(fee.most());
+        let Ok(fee) = fees::first(market, self.chain.limits()) else {
+            return false;
+        };
+        let typical =
+            u128::from(crate::chain::evm::work::Kind::Eip3009.gas_cap()).saturating_mul(fee.most());
         let cost = self.in_flight_cost().saturating_add(typical);
-        let spent = u128::try_from(spent_gwei).unwrap_or(0).saturating_mul(1_000_000_000);
+        let spent = u128::try_from(spent_gwei)
+            .unwrap_or(0)
+            .saturating_mul(1_000_000_000);
         U256::from(cost) <= funds && spent.saturating_add(cost) <= self.chain.config.daily_spend_cap
     }
 
@@ -188,18 +235,32 @@ impl Lane {
         fee: Fee,
     ) -> store::Result<Option<(String, Signed)>> {
         let [only] = group else { return Ok(None) };
-        let call = Call { to: only.work.to, data: only.work.data.clone(), gas_limit: only.work.gas_limit };
+        let call = Call {
+            to: only.work.to,
+            data: only.work.data.clone(),
+            gas_limit: only.work.gas_limit,
+        };
         let nonce = self.next_nonce;
         self.chain.hooks.reached(Point::NonceChosen).await;
-        let signed = match self.signer.sign(call.unsigned(self.chain.config.chain_id, nonce, fee)).await {
+        let signed = match self
+            .signer
+            .sign(call.unsigned(self.chain.config.chain_id, nonce, fee))
+            .await
+        {
             Ok(signed) => signed,
             Err(cause) => {
                 observe::not_signed(&self.chain.config.network, &self.address, &cause);
-                self.hand_back(group.iter().map(|ready| &ready.settlement)).await?;
+                self.hand_back(group.iter().map(|ready| &ready.settlement))
+                    .await?;
                 return Ok(None);
             }
         };
-        self.chain.hooks.reached(Point::Signed { raw: signed.raw.clone() }).await;
+        self.chain
+            .hooks
+            .reached(Point::Signed {
+                raw: signed.raw.clone(),
+            })
+            .await;
         let attempt = NewAttempt {
             role: Role::Payment,
             hash: signed.hash.to_string(),
@@ -208,7 +269,12 @@ impl Lane {
             priority_fee: fee.priority(),
         };
         let submissions = group.iter().map(submission).collect();
-        match self.chain.store.submit(lease, nonce, attempt, submissions).await? {
+        match self
+            .chain
+            .store
+            .submit(lease, nonce, attempt, submissions)
+            .await?
+        {
             Submitted::Stored(id) => {
                 self.next_nonce += 1;
                 self.reload().await?;
@@ -218,7 +284,8 @@ impl Lane {
             // Their requests gave them up while we simulated.
             Submitted::Gone(_) => Ok(None),
             Submitted::Crowded(_) => {
-                self.hand_back(group.iter().map(|ready| &ready.settlement)).await?;
+                self.hand_back(group.iter().map(|ready| &ready.settlement))
+                    .await?;
                 Ok(None)
             }
         }
@@ -227,7 +294,10 @@ impl Lane {
     async fn hand_back(&self, settlements: impl Iterator<Item = &Settlement>) -> store::Result<()> {
         let from = self.chain.clock.now().plus(LATER);
         for settlement in settlements {
-            self.chain.store.unclaim(&settlement.id, &self.address, from).await?;
+            self.chain
+                .store
+                .unclaim(&settlement.id, &self.address, from)
+                .await?;
         }
         Ok(())
     }
@@ -246,7 +316,10 @@ fn submission(ready: &Ready) -> Submission {
 fn simulation(signer: Address, work: &Work, fee: Option<Fee>) -> Value {
     let gas = format!("{:#x}", work.gas_limit);
     match fee {
-        Some(Fee::Dynamic { max_fee, priority_fee }) => json!({
+        Some(Fee::Dynamic {
+            max_fee,
+            priority_fee,
+        }) => json!({
             "from": signer, "to": work.to, "data": work.data, "gas": gas,
             "maxFeePerGas": format!("{max_fee:#x}"), "maxPriorityFeePerGas": format!("{priority_fee:#x}"),
         }),
@@ -258,8 +331,13 @@ fn simulation(signer: Address, work: &Work, fee: Option<Fee>) -> Value {
 }
 
 /// What the scheme put into the row for us.
-pub fn read_work(settlement: &Settlement) -> store::Result<(Work, Expect)> {
-    let unreadable = |column: &str| store::Error::Inconsistent(format!("{column} of settlement {} is unreadable", settlement.id));
+pub(crate) fn read_work(settlement: &Settlement) -> store::Result<(Work, Expect)> {
+    let unreadable = |column: &str| {
+        store::Error::Inconsistent(format!(
+            "{column} of settlement {} is unreadable",
+            settlement.id
+        ))
+    };
     let work = serde_json::from_str(&settlement.work).map_err(|_| unreadable("work"))?;
     let expect = serde_json::from_str(&settlement.expect).map_err(|_| unreadable("expect"))?;
     Ok((work, expect))

@@ -39,17 +39,26 @@ impl Lane {
         self.paused = state.paused;
         self.reload().await?;
         if pending > self.next_nonce {
-            self.pause(lease, "transactions that are not ours are pending from this signer").await?;
+            self.pause(
+                lease,
+                "transactions that are not ours are pending from this signer",
+            )
+            .await?;
         }
         if !self.close_gaps(lease, latest).await? {
             return Ok(false);
         }
         for transaction in self.open.clone() {
-            let Some(last) = transaction.attempts.last() else { continue };
+            let Some(last) = transaction.attempts.last() else {
+                continue;
+            };
             observe::resumed(&self.chain.config.network, &last.hash);
             let signed = Signed {
                 raw: Bytes::from(last.raw.clone()),
-                hash: last.hash.parse().map_err(|_| store::Error::Inconsistent(format!("hash = {:?}", last.hash)))?,
+                hash: last
+                    .hash
+                    .parse()
+                    .map_err(|_| store::Error::Inconsistent(format!("hash = {:?}", last.hash)))?,
             };
             self.send(lease, &transaction.id, &signed, false).await?;
         }
@@ -60,15 +69,25 @@ impl Lane {
     async fn close_gaps(&mut self, lease: &Lease, latest: u64) -> store::Result<bool> {
         let upto = self.next_nonce.min(latest.saturating_add(GAPS_MAX));
         for nonce in latest..upto {
-            let known = self.chain.store.has_transaction(&self.chain.config.network, &self.address, nonce).await?;
+            let known = self
+                .chain
+                .store
+                .has_transaction(&self.chain.config.network, &self.address, nonce)
+                .await?;
             if known {
                 continue;
             }
-            let Ok(market) = self.chain.market().await else { return Ok(false) };
-            let Ok(fee) = super::super::fees::first(market, self.chain.limits()) else { return Ok(false) };
+            let Ok(market) = self.chain.market().await else {
+                return Ok(false);
+            };
+            let Ok(fee) = super::super::fees::first(market, self.chain.limits()) else {
+                return Ok(false);
+            };
             let call = Call::noop(self.signer.address());
             let unsigned = call.unsigned(self.chain.config.chain_id, nonce, fee);
-            let Ok(signed) = self.signer.sign(unsigned).await else { return Ok(false) };
+            let Ok(signed) = self.signer.sign(unsigned).await else {
+                return Ok(false);
+            };
             let attempt = NewAttempt {
                 role: Role::Noop,
                 hash: signed.hash.to_string(),
@@ -89,11 +108,20 @@ impl Lane {
         let signer = self.signer.address();
         let asked = futures::try_join!(
             self.chain.account_nonce(signer, "pending"),
-            self.chain.rpc.read::<alloy::primitives::U256>("eth_getBalance", serde_json::json!([signer, "latest"])),
+            self.chain.rpc.read::<alloy::primitives::U256>(
+                "eth_getBalance",
+                serde_json::json!([signer, "latest"])
+            ),
             self.chain.market()
         );
-        let Ok((pending, balance, market)) = asked else { return Ok(None) };
-        let spent = self.chain.store.spent_today(&self.chain.config.network, &self.address).await?;
+        let Ok((pending, balance, market)) = asked else {
+            return Ok(None);
+        };
+        let spent = self
+            .chain
+            .store
+            .spent_today(&self.chain.config.network, &self.address)
+            .await?;
         if pending > self.next_nonce || !self.can_afford(balance, market, spent) {
             return Ok(None);
         }

@@ -16,7 +16,7 @@ const ATTEMPTS_MAX: usize = 50;
 /// Stop bidding for a payment that close to the end of its window.
 const EXPIRY_MARGIN_SECONDS: i64 = 6;
 /// A payment without an end to its window is given up after this long without a receipt.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+const GIVE_UP_AFTER: Duration = Duration::from_hours(24);
 
 /// What a waiting transaction needs now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,9 @@ impl Lane {
             if need == Need::Nothing {
                 continue;
             }
-            let Some(last) = transaction.attempts.last() else { continue };
+            let Some(last) = transaction.attempts.last() else {
+                continue;
+            };
             if need != Need::SendAgain {
                 if market.is_none() {
                     market = self.chain.market().await.ok();
@@ -49,7 +51,10 @@ impl Lane {
             }
             let signed = Signed {
                 raw: Bytes::from(last.raw.clone()),
-                hash: last.hash.parse().map_err(|_| store::Error::Inconsistent(format!("hash = {:?}", last.hash)))?,
+                hash: last
+                    .hash
+                    .parse()
+                    .map_err(|_| store::Error::Inconsistent(format!("hash = {:?}", last.hash)))?,
             };
             self.send(lease, &transaction.id, &signed, false).await?;
         }
@@ -57,9 +62,14 @@ impl Lane {
     }
 
     fn need(&self, transaction: &InFlight) -> Need {
-        let Some(last) = transaction.attempts.last() else { return Need::Nothing };
+        let Some(last) = transaction.attempts.last() else {
+            return Need::Nothing;
+        };
         let now = self.chain.clock.now();
-        let waited = self.sent_at.get(&transaction.id).map(std::time::Instant::elapsed);
+        let waited = self
+            .sent_at
+            .get(&transaction.id)
+            .map(std::time::Instant::elapsed);
         if !transaction.was_sent && waited.is_none() {
             return Need::SendAgain;
         }
@@ -70,13 +80,21 @@ impl Lane {
         if since_sent < patience || age < patience {
             return Need::Nothing;
         }
-        let first = transaction.attempts.first().map_or(now.0, |attempt| attempt.created_at);
-        let given_up = Duration::from_millis(u64::try_from(now.0 - first).unwrap_or(0)) >= GIVE_UP_AFTER;
+        let first = transaction
+            .attempts
+            .first()
+            .map_or(now.0, |attempt| attempt.created_at);
+        let given_up =
+            Duration::from_millis(u64::try_from(now.0 - first).unwrap_or(0)) >= GIVE_UP_AFTER;
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let payable = transaction.live_until.is_some_and(|until| until > seconds.saturating_add(EXPIRY_MARGIN_SECONDS));
+        let payable = transaction
+            .live_until
+            .is_some_and(|until| until > seconds.saturating_add(EXPIRY_MARGIN_SECONDS));
         if last.role == Role::Payment && (!payable || given_up) {
             Need::Noop
-        } else if age < patience.saturating_mul(attempts) || transaction.attempts.len() >= ATTEMPTS_MAX {
+        } else if age < patience.saturating_mul(attempts)
+            || transaction.attempts.len() >= ATTEMPTS_MAX
+        {
             // Later raises come slower: a chain that makes no blocks is not helped by a higher bid.
             Need::SendAgain
         } else {
@@ -92,11 +110,18 @@ impl Lane {
         need: Need,
         market: Market,
     ) -> store::Result<Option<Signed>> {
-        let Some(last) = transaction.attempts.last() else { return Ok(None) };
-        let Some((call, fee)) = decode(&last.raw) else {
-            return Err(store::Error::Inconsistent(format!("the bytes of {} are no transaction", last.hash)));
+        let Some(last) = transaction.attempts.last() else {
+            return Ok(None);
         };
-        let Ok(fee) = fees::raise(fee, market, self.chain.limits()) else { return Ok(None) };
+        let Some((call, fee)) = decode(&last.raw) else {
+            return Err(store::Error::Inconsistent(format!(
+                "the bytes of {} are no transaction",
+                last.hash
+            )));
+        };
+        let Ok(fee) = fees::raise(fee, market, self.chain.limits()) else {
+            return Ok(None);
+        };
         let (call, role) = match need {
             Need::Noop => (Call::noop(self.signer.address()), Role::Noop),
             Need::Nothing | Need::SendAgain | Need::RaiseFee => (call, last.role),
@@ -116,10 +141,20 @@ impl Lane {
             max_fee: fee.most(),
             priority_fee: fee.priority(),
         };
-        if !self.chain.store.add_attempt(lease, transaction, &attempt).await? {
+        if !self
+            .chain
+            .store
+            .add_attempt(lease, transaction, &attempt)
+            .await?
+        {
             return Ok(None);
         }
-        observe::replaced_attempt(&self.chain.config.network, &last.hash, &attempt.hash, role == Role::Noop);
+        observe::replaced_attempt(
+            &self.chain.config.network,
+            &last.hash,
+            &attempt.hash,
+            role == Role::Noop,
+        );
         self.remember(&transaction.id, attempt);
         Ok(Some(signed))
     }

@@ -8,7 +8,9 @@ use super::judge::payment_log;
 use super::{Log, Receipt, Trouble, Watcher};
 use crate::chain::evm::Error;
 use crate::chain::evm::chain::{Head, eth_call, parse, parse_word, tag};
-use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, ExactPermit2Proxy, PERMIT2, Permit2, Token};
+use crate::chain::evm::contracts::{
+    EXACT_PERMIT2_PROXY, ExactPermit2Proxy, PERMIT2, Permit2, Token,
+};
 use crate::chain::evm::work::{Expect, Guard};
 use crate::store::{Block, Settlement};
 
@@ -24,7 +26,11 @@ const LOG_MARGIN: u64 = 100;
 pub(super) enum Consumption {
     Unused,
     /// By a transaction that paid these very terms.
-    Paid { transaction: String, block: Block, log_index: u64 },
+    Paid {
+        transaction: String,
+        block: Block,
+        log_index: u64,
+    },
     /// Without paying: cancelled, or its nonce invalidated.
     Cancelled,
     /// Consumed, and the transaction was not found.
@@ -43,9 +49,19 @@ impl Watcher {
             return Ok(Consumption::Unused);
         }
         let (address, topics) = trace(expect);
-        let age = self.chain.clock.now().0.saturating_sub(settlement.created_at).max(0);
-        let block_millis = i64::try_from(self.chain.config.block_time.as_millis()).unwrap_or(i64::MAX).max(1);
-        let blocks = u64::try_from(age / block_millis).unwrap_or(0).saturating_add(LOG_MARGIN);
+        let age = self
+            .chain
+            .clock
+            .now()
+            .0
+            .saturating_sub(settlement.created_at)
+            .max(0);
+        let block_millis = i64::try_from(self.chain.config.block_time.as_millis())
+            .unwrap_or(i64::MAX)
+            .max(1);
+        let blocks = u64::try_from(age / block_millis)
+            .unwrap_or(0)
+            .saturating_add(LOG_MARGIN);
         let earliest = at.number.saturating_sub(blocks);
         let mut to = at.number;
         for _ in 0..LOG_SPANS_MAX {
@@ -68,15 +84,28 @@ impl Watcher {
     async fn is_consumed(&self, expect: &Expect, at: &Block) -> Result<bool, Trouble> {
         let (to, data, bit) = match &expect.guard {
             Guard::Eip3009 { nonce, .. } => {
-                let call = Token::authorizationStateCall { authorizer: expect.from, nonce: *nonce };
+                let call = Token::authorizationStateCall {
+                    authorizer: expect.from,
+                    nonce: *nonce,
+                };
                 (expect.asset, call.abi_encode(), U256::ONE)
             }
             Guard::Permit2 { nonce, .. } => {
-                let call = Permit2::nonceBitmapCall { owner: expect.from, word: *nonce >> 8 };
-                (PERMIT2, call.abi_encode(), U256::ONE << (*nonce & U256::from(0xff)).to::<usize>())
+                let call = Permit2::nonceBitmapCall {
+                    owner: expect.from,
+                    word: *nonce >> 8,
+                };
+                (
+                    PERMIT2,
+                    call.abi_encode(),
+                    U256::ONE << (*nonce & U256::from(0xff)).to::<usize>(),
+                )
             }
         };
-        let call = eth_call(json!({"to": to, "data": Bytes::from(data)}), &tag(at.number));
+        let call = eth_call(
+            json!({"to": to, "data": Bytes::from(data)}),
+            &tag(at.number),
+        );
         let answers = self.chain.rpc.batch(vec![call]).await?;
         let word = parse_word(answers.first())?;
         Ok(!(word & bit).is_zero())
@@ -84,26 +113,40 @@ impl Watcher {
 
     /// What the transaction of a log did with the authorization; `None` when the log is of another payment.
     async fn read_trace(&self, log: &Log, expect: &Expect) -> Result<Option<Consumption>, Trouble> {
-        let Some(hash) = &log.transaction_hash else { return Ok(None) };
+        let Some(hash) = &log.transaction_hash else {
+            return Ok(None);
+        };
         let calls = vec![
             ("eth_getTransactionReceipt", json!([hash])),
             ("eth_getTransactionByHash", json!([hash])),
         ];
         let answers = self.chain.rpc.batch(calls).await?;
-        let Some(receipt) = parse::<Option<Receipt>>(answers.first())? else { return Ok(None) };
-        let Some(input) = parse::<Option<Input>>(answers.get(1))? else { return Ok(None) };
+        let Some(receipt) = parse::<Option<Receipt>>(answers.first())? else {
+            return Ok(None);
+        };
+        let Some(input) = parse::<Option<Input>>(answers.get(1))? else {
+            return Ok(None);
+        };
         if !is_of_this_payment(&receipt, &input.input, expect) {
             return Ok(None);
         }
         Ok(Some(match payment_log(&receipt.logs, expect) {
-            Some(log_index) => Consumption::Paid { transaction: receipt.transaction_hash.clone(), block: receipt.block(), log_index },
+            Some(log_index) => Consumption::Paid {
+                transaction: receipt.transaction_hash.clone(),
+                block: receipt.block(),
+                log_index,
+            },
             None => Consumption::Cancelled,
         }))
     }
 
     /// The header of a block by its number.
     pub(super) async fn header(&self, number: u64) -> Result<Head, Error> {
-        let head: Option<Head> = self.chain.rpc.read("eth_getBlockByNumber", json!([tag(number), false])).await?;
+        let head: Option<Head> = self
+            .chain
+            .rpc
+            .read("eth_getBlockByNumber", json!([tag(number), false]))
+            .await?;
         head.ok_or_else(|| Error::Unavailable(format!("the node has no block {number}")))
     }
 }
@@ -117,12 +160,21 @@ struct Input {
 /// two is looked at.
 fn trace(expect: &Expect) -> (Address, Vec<B256>) {
     match &expect.guard {
-        Guard::Eip3009 { nonce, .. } => {
-            (expect.asset, vec![Token::AuthorizationUsed::SIGNATURE_HASH, expect.from.into_word(), *nonce])
-        }
+        Guard::Eip3009 { nonce, .. } => (
+            expect.asset,
+            vec![
+                Token::AuthorizationUsed::SIGNATURE_HASH,
+                expect.from.into_word(),
+                *nonce,
+            ],
+        ),
         Guard::Permit2 { .. } => (
             expect.asset,
-            vec![Token::Transfer::SIGNATURE_HASH, expect.from.into_word(), expect.to.into_word()],
+            vec![
+                Token::Transfer::SIGNATURE_HASH,
+                expect.from.into_word(),
+                expect.to.into_word(),
+            ],
         ),
     }
 }
@@ -133,10 +185,17 @@ fn is_of_this_payment(receipt: &Receipt, input: &[u8], expect: &Expect) -> bool 
         Guard::Eip3009 { .. } => true,
         Guard::Permit2 { nonce, .. } => {
             let word = nonce.to_be_bytes::<32>();
-            let settled = [ExactPermit2Proxy::Settled::SIGNATURE_HASH, ExactPermit2Proxy::SettledWithPermit::SIGNATURE_HASH];
+            let settled = [
+                ExactPermit2Proxy::Settled::SIGNATURE_HASH,
+                ExactPermit2Proxy::SettledWithPermit::SIGNATURE_HASH,
+            ];
             let carries = input.windows(32).any(|window| window == word);
             let by_proxy = receipt.logs.iter().any(|log| {
-                log.address == EXACT_PERMIT2_PROXY && log.topics.first().is_some_and(|topic| settled.contains(topic))
+                log.address == EXACT_PERMIT2_PROXY
+                    && log
+                        .topics
+                        .first()
+                        .is_some_and(|topic| settled.contains(topic))
             });
             carries && by_proxy
         }

@@ -18,19 +18,30 @@ const REQUEUE_FOR: std::time::Duration = std::time::Duration::from_secs(20);
 
 impl Watcher {
     /// Notes a receipt together with what it proves about every payment in it.
-    pub(super) async fn judge(&self, transaction: &InFlight, receipt: &Receipt) -> Result<(), Trouble> {
+    pub(super) async fn judge(
+        &self,
+        transaction: &InFlight,
+        receipt: &Receipt,
+    ) -> Result<(), Trouble> {
         let settlements = self.chain.store.submitted_in(&transaction.id).await?;
         let alone = settlements.len() == 1;
         let mut verdicts = Vec::with_capacity(settlements.len());
         for settlement in &settlements {
             let (_, expect) = read_work(settlement)?;
-            let verdict = match receipt.succeeded().then(|| payment_log(&receipt.logs, &expect)).flatten() {
+            let verdict = match receipt
+                .succeeded()
+                .then(|| payment_log(&receipt.logs, &expect))
+                .flatten()
+            {
                 Some(log_index) => Verdict::Settled {
                     transaction: receipt.transaction_hash.clone(),
                     block: receipt.block(),
                     log_index,
                 },
-                None => self.judge_unpaid(transaction, settlement, &expect, receipt, alone).await?,
+                None => {
+                    self.judge_unpaid(transaction, settlement, &expect, receipt, alone)
+                        .await?
+                }
             };
             verdicts.push((settlement.id.clone(), verdict));
         }
@@ -59,28 +70,53 @@ impl Watcher {
     ) -> Result<Verdict, Trouble> {
         let block = receipt.block();
         let carried = transaction.attempts.iter().any(|attempt| {
-            attempt.role == crate::store::Role::Payment && attempt.hash.eq_ignore_ascii_case(&receipt.transaction_hash)
+            attempt.role == crate::store::Role::Payment
+                && attempt.hash.eq_ignore_ascii_case(&receipt.transaction_hash)
         });
         match self.consumption(settlement, expect, &block).await? {
-            Consumption::Paid { transaction, block, log_index } => Ok(Verdict::Elsewhere { transaction, block, log_index }),
-            Consumption::Cancelled => Ok(failed(Reason::InvalidExactEvmNonceAlreadyUsed, "the authorization was consumed without paying", receipt)),
+            Consumption::Paid {
+                transaction,
+                block,
+                log_index,
+            } => Ok(Verdict::Elsewhere {
+                transaction,
+                block,
+                log_index,
+            }),
+            Consumption::Cancelled => Ok(failed(
+                Reason::InvalidExactEvmNonceAlreadyUsed,
+                "the authorization was consumed without paying",
+                receipt,
+            )),
             Consumption::Unknown => Err(Trouble::Chain(crate::chain::evm::Error::Unavailable(
                 "the authorization is consumed and its transaction was not found yet".to_owned(),
             ))),
             Consumption::Unused if carried && alone => Ok(if receipt.succeeded() {
-                failed(Reason::InvalidExactEvmTransferEventMismatch, "the transaction succeeded without the expected transfer", receipt)
+                failed(
+                    Reason::InvalidExactEvmTransferEventMismatch,
+                    "the transaction succeeded without the expected transfer",
+                    receipt,
+                )
             } else {
-                failed(Reason::InvalidExactEvmTransactionFailed, "the transaction reverted", receipt)
+                failed(
+                    Reason::InvalidExactEvmTransactionFailed,
+                    "the transaction reverted",
+                    receipt,
+                )
             }),
             // A failure inside a batch, or a noop: nothing was decided about the payment.
-            Consumption::Unused => Ok(Verdict::Requeue { deadline: self.chain.clock.now().plus(REQUEUE_FOR) }),
+            Consumption::Unused => Ok(Verdict::Requeue {
+                deadline: self.chain.clock.now().plus(REQUEUE_FOR),
+            }),
         }
     }
 
     /// Ends payments whose window a confirmed block is past, unless they were consumed.
     pub(super) async fn expire(&self, missing: &[InFlight], head: &Head) -> Result<(), Trouble> {
         let now = i64::try_from(head.timestamp()).unwrap_or(i64::MAX);
-        let confirmed = head.number().saturating_sub(self.chain.config.confirmations.saturating_sub(1));
+        let confirmed = head
+            .number()
+            .saturating_sub(self.chain.config.confirmations.saturating_sub(1));
         for transaction in missing.iter().filter(|open| open.live_until.is_some()) {
             for settlement in self.chain.store.submitted_in(&transaction.id).await? {
                 if settlement.expires_at > now {
@@ -92,13 +128,30 @@ impl Watcher {
                     continue;
                 }
                 let (_, expect) = read_work(&settlement)?;
-                let verdict = match self.consumption(&settlement, &expect, &block.block()).await? {
-                    Consumption::Unused => Verdict::Expired { block: block.block() },
-                    Consumption::Paid { transaction: hash, block, log_index } => {
-                        if transaction.attempts.iter().any(|attempt| attempt.hash.eq_ignore_ascii_case(&hash)) {
+                let verdict = match self
+                    .consumption(&settlement, &expect, &block.block())
+                    .await?
+                {
+                    Consumption::Unused => Verdict::Expired {
+                        block: block.block(),
+                    },
+                    Consumption::Paid {
+                        transaction: hash,
+                        block,
+                        log_index,
+                    } => {
+                        if transaction
+                            .attempts
+                            .iter()
+                            .any(|attempt| attempt.hash.eq_ignore_ascii_case(&hash))
+                        {
                             continue; // Ours: its receipt is on the way.
                         }
-                        Verdict::Elsewhere { transaction: hash, block, log_index }
+                        Verdict::Elsewhere {
+                            transaction: hash,
+                            block,
+                            log_index,
+                        }
                     }
                     Consumption::Cancelled => Verdict::Failed {
                         reason: Reason::InvalidExactEvmNonceAlreadyUsed,
@@ -118,11 +171,27 @@ impl Watcher {
     /// Failed payments whose authorization still lives may be paid by somebody else: watched to the end of their validity.
     pub(super) async fn watch_failed(&self, head: &Head) -> Result<(), Trouble> {
         let now = i64::try_from(head.timestamp()).unwrap_or(i64::MAX);
-        for settlement in self.chain.store.failed_unfinished(&self.chain.config.network).await? {
+        for settlement in self
+            .chain
+            .store
+            .failed_unfinished(&self.chain.config.network)
+            .await?
+        {
             let (_, expect) = read_work(&settlement)?;
-            match self.consumption(&settlement, &expect, &head.block()).await? {
-                Consumption::Paid { transaction, block, log_index } => {
-                    let verdict = Verdict::Elsewhere { transaction, block, log_index };
+            match self
+                .consumption(&settlement, &expect, &head.block())
+                .await?
+            {
+                Consumption::Paid {
+                    transaction,
+                    block,
+                    log_index,
+                } => {
+                    let verdict = Verdict::Elsewhere {
+                        transaction,
+                        block,
+                        log_index,
+                    };
                     self.chain.store.conclude(&settlement.id, &verdict).await?;
                     observe::concluded(&self.chain.config.network, &settlement.id, &verdict);
                 }
@@ -149,16 +218,28 @@ fn failed(reason: Reason, message: &str, receipt: &Receipt) -> Verdict {
 /// The index of the log that proves the payment: the exact transfer by the asset itself and, for EIP-3009, the very nonce's consumption.
 pub(super) fn payment_log(logs: &[Log], expect: &Expect) -> Option<u64> {
     if let Guard::Eip3009 { nonce, .. } = &expect.guard {
-        let used = [Token::AuthorizationUsed::SIGNATURE_HASH, expect.from.into_word(), *nonce];
-        let consumed = logs.iter().any(|log| log.address == expect.asset && log.topics == used);
+        let used = [
+            Token::AuthorizationUsed::SIGNATURE_HASH,
+            expect.from.into_word(),
+            *nonce,
+        ];
+        let consumed = logs
+            .iter()
+            .any(|log| log.address == expect.asset && log.topics == used);
         if !consumed {
             return None;
         }
     }
-    let paid = [Token::Transfer::SIGNATURE_HASH, expect.from.into_word(), expect.to.into_word()];
+    let paid = [
+        Token::Transfer::SIGNATURE_HASH,
+        expect.from.into_word(),
+        expect.to.into_word(),
+    ];
     let value = B256::from(expect.value);
     let log = logs.iter().find(|log| {
-        log.address == expect.asset && log.topics == paid && U256::try_from_be_slice(&log.data) == Some(value.into())
+        log.address == expect.asset
+            && log.topics == paid
+            && U256::try_from_be_slice(&log.data) == Some(value.into())
     })?;
     Some(log.log_index.to())
 }
@@ -174,28 +255,56 @@ mod tests {
     const TO: Address = address!("0x00000000000000000000000000000000000000f2");
 
     fn expect() -> Expect {
-        let guard = Guard::Eip3009 { nonce: B256::repeat_byte(7), valid_before: U256::MAX };
-        Expect { asset: ASSET, from: FROM, to: TO, value: U256::from(500), guard }
+        let guard = Guard::Eip3009 {
+            nonce: B256::repeat_byte(7),
+            valid_before: U256::MAX,
+        };
+        Expect {
+            asset: ASSET,
+            from: FROM,
+            to: TO,
+            value: U256::from(500),
+            guard,
+        }
     }
 
     fn log(address: Address, topics: Vec<B256>, value: Option<u64>, index: u64) -> Log {
-        let data = value.map_or_else(Bytes::new, |value| Bytes::from(U256::from(value).to_be_bytes_vec()));
-        Log { address, topics, data, log_index: U64::from(index), transaction_hash: None }
+        let data = value.map_or_else(Bytes::new, |value| {
+            Bytes::from(U256::from(value).to_be_bytes_vec())
+        });
+        Log {
+            address,
+            topics,
+            data,
+            log_index: U64::from(index),
+            transaction_hash: None,
+        }
     }
 
     fn used(nonce: u8) -> Log {
-        let topics = vec![Token::AuthorizationUsed::SIGNATURE_HASH, FROM.into_word(), B256::repeat_byte(nonce)];
+        let topics = vec![
+            Token::AuthorizationUsed::SIGNATURE_HASH,
+            FROM.into_word(),
+            B256::repeat_byte(nonce),
+        ];
         log(ASSET, topics, None, 3)
     }
 
     fn transfer(asset: Address, from: Address, to: Address, value: u64) -> Log {
-        let topics = vec![Token::Transfer::SIGNATURE_HASH, from.into_word(), to.into_word()];
+        let topics = vec![
+            Token::Transfer::SIGNATURE_HASH,
+            from.into_word(),
+            to.into_word(),
+        ];
         log(asset, topics, Some(value), 4)
     }
 
     #[test]
     fn the_exact_transfer_with_its_consumption_proves_a_payment() {
-        assert_eq!(payment_log(&[used(7), transfer(ASSET, FROM, TO, 500)], &expect()), Some(4));
+        assert_eq!(
+            payment_log(&[used(7), transfer(ASSET, FROM, TO, 500)], &expect()),
+            Some(4)
+        );
     }
 
     #[test]

@@ -73,7 +73,10 @@ pub(super) struct Log {
 
 impl Receipt {
     pub(super) fn block(&self) -> Block {
-        Block { number: self.block_number.to(), hash: self.block_hash.clone() }
+        Block {
+            number: self.block_number.to(),
+            hash: self.block_hash.clone(),
+        }
     }
 
     pub(super) fn succeeded(&self) -> bool {
@@ -83,7 +86,12 @@ impl Receipt {
 
 impl Watcher {
     pub fn new(chain: Arc<Chain>) -> Self {
-        Self { chain, head: None, slow_at: None, checked_since_start: false }
+        Self {
+            chain,
+            head: None,
+            slow_at: None,
+            checked_since_start: false,
+        }
     }
 
     /// Runs until `stop`; failures are logged and tried again.
@@ -138,7 +146,9 @@ impl Watcher {
         let mut missing = Vec::new();
         for transaction in open {
             let found = transaction.attempts.iter().rev().find_map(|attempt| {
-                receipts.iter().find(|receipt| receipt.transaction_hash.eq_ignore_ascii_case(&attempt.hash))
+                receipts
+                    .iter()
+                    .find(|receipt| receipt.transaction_hash.eq_ignore_ascii_case(&attempt.hash))
             });
             match found {
                 Some(receipt) if self.is_confirmed(receipt, &head) => {
@@ -163,7 +173,10 @@ impl Watcher {
     /// The newest head and every receipt that exists for the open transactions, in one request.
     async fn read(&self, open: &[InFlight]) -> Result<(Head, Vec<Receipt>), Error> {
         let mut calls: Vec<Call> = vec![("eth_getBlockByNumber", json!(["latest", false]))];
-        let hashes = open.iter().flat_map(|transaction| &transaction.attempts).map(|attempt| &attempt.hash);
+        let hashes = open
+            .iter()
+            .flat_map(|transaction| &transaction.attempts)
+            .map(|attempt| &attempt.hash);
         calls.extend(hashes.map(|hash| ("eth_getTransactionReceipt", json!([hash]))));
         let answers = self.chain.rpc.batch(calls).await?;
         let head: Head = parse(answers.first())?;
@@ -185,7 +198,10 @@ impl Watcher {
     }
 
     fn is_confirmed(&self, receipt: &Receipt, head: &Head) -> bool {
-        let deep_enough = receipt.block().number.saturating_add(self.chain.config.confirmations);
+        let deep_enough = receipt
+            .block()
+            .number
+            .saturating_add(self.chain.config.confirmations);
         // The including block counts as the first confirmation. A head behind the receipt is another node's.
         head.number().saturating_add(1) >= deep_enough
     }

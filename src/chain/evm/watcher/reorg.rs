@@ -23,7 +23,11 @@ const REPLACED_GRACE_MILLIS: i64 = 15_000;
 impl Watcher {
     /// Compares every block that holds something of ours and is not final with the chain as it is now.
     pub(super) async fn check_canonical(&self, head: &Head) -> Result<(), Trouble> {
-        let not_final = self.chain.store.not_final(&self.chain.config.network).await?;
+        let not_final = self
+            .chain
+            .store
+            .not_final(&self.chain.config.network)
+            .await?;
         let canonical = self.canonical(&not_final, head.number()).await?;
         for was in &not_final {
             let hash = canonical.get(&was.block.number);
@@ -37,19 +41,31 @@ impl Watcher {
 
     /// Closes what the node calls final, after one last comparison.
     pub(super) async fn finalise(&self, head: &Head) -> Result<(), Trouble> {
-        let not_final = self.chain.store.not_final(&self.chain.config.network).await?;
+        let not_final = self
+            .chain
+            .store
+            .not_final(&self.chain.config.network)
+            .await?;
         if not_final.is_empty() {
             return Ok(());
         }
-        let finalized: Result<Option<Head>, Error> =
-            self.chain.rpc.read("eth_getBlockByNumber", json!(["finalized", false])).await;
-        let by_depth = head.number().saturating_sub(self.chain.config.finality_depth);
+        let finalized: Result<Option<Head>, Error> = self
+            .chain
+            .rpc
+            .read("eth_getBlockByNumber", json!(["finalized", false]))
+            .await;
+        let by_depth = head
+            .number()
+            .saturating_sub(self.chain.config.finality_depth);
         let last_final = match finalized {
             Ok(Some(block)) => block.number(),
             Ok(None) | Err(Error::Refused { .. }) => by_depth,
             Err(cause @ Error::Unavailable(_)) => return Err(cause.into()),
         };
-        let done: Vec<NotFinal> = not_final.into_iter().filter(|was| was.block.number <= last_final).collect();
+        let done: Vec<NotFinal> = not_final
+            .into_iter()
+            .filter(|was| was.block.number <= last_final)
+            .collect();
         let canonical = self.canonical(&done, head.number()).await?;
         for was in &done {
             match canonical.get(&was.block.number) {
@@ -65,14 +81,21 @@ impl Watcher {
     }
 
     /// Today's hash of every block number that something of ours is in. A number above the head is reported as taken away.
-    async fn canonical(&self, not_final: &[NotFinal], head: u64) -> Result<BTreeMap<u64, String>, Error> {
+    async fn canonical(
+        &self,
+        not_final: &[NotFinal],
+        head: u64,
+    ) -> Result<BTreeMap<u64, String>, Error> {
         let mut numbers: Vec<u64> = not_final.iter().map(|was| was.block.number).collect();
         numbers.dedup();
         numbers.truncate(BLOCKS_MAX);
         if numbers.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let calls: Vec<Call> = numbers.iter().map(|number| ("eth_getBlockByNumber", json!([tag(*number), false]))).collect();
+        let calls: Vec<Call> = numbers
+            .iter()
+            .map(|number| ("eth_getBlockByNumber", json!([tag(*number), false])))
+            .collect();
         let answers = self.chain.rpc.batch(calls).await?;
         let mut hashes = BTreeMap::new();
         for (number, answer) in numbers.iter().zip(&answers) {
@@ -87,42 +110,82 @@ impl Watcher {
 
     /// Looks for account nonces that were consumed by transactions that are not ours. Two independent nodes must agree, or the consuming block
     /// be final; and no attempt of ours may have a receipt anywhere.
-    pub(super) async fn find_replaced(&self, missing: &[InFlight], head: &Head) -> Result<(), Trouble> {
+    pub(super) async fn find_replaced(
+        &self,
+        missing: &[InFlight],
+        head: &Head,
+    ) -> Result<(), Trouble> {
         let now = self.chain.clock.now().0;
         for transaction in missing {
-            let waited = transaction.attempts.last().map_or(0, |attempt| now.saturating_sub(attempt.created_at));
+            let waited = transaction
+                .attempts
+                .last()
+                .map_or(0, |attempt| now.saturating_sub(attempt.created_at));
             if waited < REPLACED_GRACE_MILLIS || !self.is_replaced(transaction).await? {
                 continue;
             }
             let mut verdicts = Vec::new();
             for settlement in self.chain.store.submitted_in(&transaction.id).await? {
                 let (_, expect) = read_work(&settlement)?;
-                let verdict = match self.consumption(&settlement, &expect, &head.block()).await? {
-                    Consumption::Paid { transaction, block, log_index } => Verdict::Elsewhere { transaction, block, log_index },
+                let verdict = match self
+                    .consumption(&settlement, &expect, &head.block())
+                    .await?
+                {
+                    Consumption::Paid {
+                        transaction,
+                        block,
+                        log_index,
+                    } => Verdict::Elsewhere {
+                        transaction,
+                        block,
+                        log_index,
+                    },
                     Consumption::Cancelled => Verdict::Failed {
                         reason: Reason::InvalidExactEvmNonceAlreadyUsed,
                         message: Some("the authorization was consumed without paying".to_owned()),
                         transaction: None,
                         block: Some(head.block()),
                     },
-                    Consumption::Unused => Verdict::Requeue { deadline: self.chain.clock.now().plus(std::time::Duration::from_secs(20)) },
+                    Consumption::Unused => Verdict::Requeue {
+                        deadline: self
+                            .chain
+                            .clock
+                            .now()
+                            .plus(std::time::Duration::from_secs(20)),
+                    },
                     // Not proven, so nothing is said about any payment in it.
                     Consumption::Unknown => return Ok(()),
                 };
                 verdicts.push((settlement.id, verdict));
             }
-            if self.chain.store.replaced(&transaction.id, &verdicts).await? {
-                observe::replaced(&self.chain.config.network, &transaction.signer, transaction.account_nonce);
+            if self
+                .chain
+                .store
+                .replaced(&transaction.id, &verdicts)
+                .await?
+            {
+                observe::replaced(
+                    &self.chain.config.network,
+                    &transaction.signer,
+                    transaction.account_nonce,
+                );
             }
         }
         Ok(())
     }
 
     async fn is_replaced(&self, transaction: &InFlight) -> Result<bool, Trouble> {
-        let Ok(signer) = transaction.signer.parse::<Address>() else { return Ok(false) };
+        let Ok(signer) = transaction.signer.parse::<Address>() else {
+            return Ok(false);
+        };
         let is_final = consumed(&self.chain, signer, "finalized", transaction.account_nonce).await;
         let mut calls: Vec<Call> = vec![("eth_getTransactionCount", json!([signer, "latest"]))];
-        calls.extend(transaction.attempts.iter().map(|attempt| ("eth_getTransactionReceipt", json!([attempt.hash]))));
+        calls.extend(
+            transaction
+                .attempts
+                .iter()
+                .map(|attempt| ("eth_getTransactionReceipt", json!([attempt.hash]))),
+        );
         let mut witnesses = 0;
         for answers in self.chain.rpc.ask_all(&calls).await {
             let Ok(answers) = answers else { continue };
@@ -141,5 +204,8 @@ impl Watcher {
 }
 
 async fn consumed(chain: &Chain, signer: Address, tag: &str, account_nonce: u64) -> bool {
-    chain.account_nonce(signer, tag).await.is_ok_and(|next| next > account_nonce)
+    chain
+        .account_nonce(signer, tag)
+        .await
+        .is_ok_and(|next| next > account_nonce)
 }
