@@ -1,10 +1,8 @@
 //! Our own contracts, compiled into the binary, and the addresses where stock clients expect them.
 
-use std::collections::BTreeMap;
-
 use alloy::primitives::{Address, B256, Bytes, U256, address, keccak256};
 use alloy::sol_types::SolValue;
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, MULTICALL3, PERMIT2};
 
@@ -29,26 +27,18 @@ const PLACES: [(&str, Address); 6] = [
 const BALANCES_SLOT: u64 = 9;
 const ALLOWANCES_SLOT: u64 = 10;
 
-#[derive(Deserialize)]
-struct Contract {
-    runtime: Bytes,
-}
-
 /// The runtime code of one of our contracts by its name in Solidity; `None` when there is no such contract.
 pub fn runtime(name: &str) -> Option<Bytes> {
-    compiled().remove(name).map(|contract| contract.runtime)
+    runtime_in(&compiled(), name)
 }
 
 /// Every contract that x402 needs on a chain, with its address.
-pub(super) fn placements() -> Vec<(Address, Bytes)> {
-    let mut compiled = compiled();
-    let code = |(name, address): (&str, Address)| {
-        let contract = compiled
-            .remove(name)
-            .expect("compiled.json holds every contract of PLACES");
-        (address, contract.runtime)
-    };
-    PLACES.map(code).into()
+pub(super) fn placements() -> [(Address, Bytes); PLACES.len()] {
+    let compiled = compiled();
+    PLACES.map(|(name, address)| {
+        let code = runtime_in(&compiled, name);
+        (address, code.expect("compiled.json has what PLACES names"))
+    })
 }
 
 /// The token's storage slot of an account's balance.
@@ -62,21 +52,12 @@ pub(super) fn allowance_slot(owner: Address, spender: Address) -> B256 {
     keccak256((spender, of_owner).abi_encode())
 }
 
-/// Besides contracts the file holds remarks: members that are plain text.
-fn compiled() -> BTreeMap<String, Contract> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Entry {
-        Contract(Contract),
-        Remark(String),
-    }
-    let entries: BTreeMap<String, Entry> =
-        serde_json::from_str(COMPILED).expect("compiled.json is ours and embedded");
-    let contracts = entries.into_iter().filter_map(|(name, entry)| match entry {
-        Entry::Contract(contract) => Some((name, contract)),
-        Entry::Remark(_) => None,
-    });
-    contracts.collect()
+fn runtime_in(compiled: &Value, name: &str) -> Option<Bytes> {
+    compiled[name]["runtime"].as_str()?.parse().ok()
+}
+
+fn compiled() -> Value {
+    serde_json::from_str(COMPILED).expect("compiled.json is ours and embedded")
 }
 
 #[cfg(test)]

@@ -1,0 +1,10 @@
+//! Everything that needs a socket, in one binary: real chain, real databases, stock clients. Nothing here reaches a public network.
+//!
+//! The chain and the stock clients come from npm (`tests/package.json`, installed on first use); Postgres comes from the machine.
+
+mod harness;
+
+mod fault_proxy;
+mod postgres;
+mod reference;
+mod sandbox;
