@@ -319,3 +319,117 @@ fn saturate(number: U256) -> u64 {
 fn quantity(number: u64) -> Value {
     Value::String(format!("0x{number:x}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::bytes;
+
+    use super::*;
+
+    fn read() -> Read {
+        Read {
+            accounts: vec![Address::repeat_byte(1)],
+            calls: vec![ReadCall {
+                target: Address::repeat_byte(2),
+                gas: 100_000,
+                is_static: true,
+                data: bytes!("aabb"),
+            }],
+        }
+    }
+
+    fn refused(code: i64, message: &str) -> Error {
+        Error::Refused {
+            code,
+            message: message.to_owned(),
+            data: Some(bytes!("08c379a0")),
+        }
+    }
+
+    fn json(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn reads_what_the_reader_returns_and_nothing_that_is_not_whole() {
+        let answer = abi::Answer {
+            blockNumber: U256::from(7),
+            timestamp: U256::from(1_700_000_000),
+            codes: vec![abi::AccountCode {
+                size: U256::from(23),
+                head: B256::repeat_byte(3),
+            }],
+            results: vec![abi::Result {
+                success: true,
+                gasUsed: U256::from(900),
+                data: bytes!("01"),
+            }],
+        };
+        let encoded = answer.abi_encode_params();
+        assert_eq!(encoded[0], 0, "EIP-3541 forbids 0xEF");
+        let result = decode_answer(&encoded, &read()).unwrap();
+        assert_eq!((result.block, result.timestamp), (7, 1_700_000_000));
+        assert_eq!(
+            (result.codes[0].size, result.codes[0].is_empty()),
+            (23, false)
+        );
+        assert_eq!(result.results[0].gas_used, Some(900));
+        let more = Read {
+            accounts: vec![],
+            ..read()
+        };
+        assert_eq!(decode_answer(&encoded, &more), None);
+        assert_eq!(decode_answer(&encoded[..64], &read()), None);
+        assert_eq!(decode_answer(&[], &read()), None);
+    }
+
+    #[test]
+    fn only_a_failed_execution_is_an_outcome_of_a_call() {
+        for (code, message) in [
+            (3, "execution reverted: paused"),
+            (-32000, "out of gas"),
+            (-32003, "EVM error OutOfGas"),
+            (-32000, "invalid opcode: INVALID"),
+        ] {
+            let result = call_result(Err(refused(code, message))).unwrap();
+            assert!(!result.success, "{message}");
+            assert_eq!(result.data, bytes!("08c379a0"));
+        }
+        for (code, message) in [
+            (-32601, "method not found"),
+            (-32000, "header not found"),
+            (-32603, "internal error"),
+        ] {
+            let error = call_result(Err(refused(code, message))).unwrap_err();
+            assert!(matches!(error, Error::Unavailable(_)), "{message}");
+        }
+        assert!(call_result(Err(Error::Unavailable("timed out".to_owned()))).is_err());
+        assert!(call_result(Ok(json("null"))).is_err());
+        let result = call_result(Ok(json("\"0x01\""))).unwrap();
+        assert_eq!((result.success, result.data), (true, bytes!("01")));
+    }
+
+    #[test]
+    fn the_gas_covers_every_stipend_and_stays_under_what_nodes_grant() {
+        let calls = vec![
+            ReadCall {
+                gas: 300_000,
+                ..read().calls.remove(0)
+            };
+            8
+        ];
+        let read = Read { calls, ..read() };
+        let gas = deployless_gas(&read, &init_code(&read));
+        assert!(gas > 8 * 300_000 + 1_000_000, "{gas}");
+        assert!(gas < 16_777_216, "EIP-7825: {gas}");
+    }
+
+    #[test]
+    fn the_head_of_a_delegation_is_kept() {
+        let designator = bytes!("ef01001111111111111111111111111111111111111111");
+        let code = code_of(&designator);
+        assert_eq!(code.size, 23);
+        assert!(code.head.starts_with(&[0xef, 0x01, 0x00]));
+        assert!(code_of(&Bytes::new()).is_empty());
+    }
+}

@@ -65,6 +65,10 @@ impl Chain {
         self.payers.seen(payer, now)
     }
 
+    pub(super) fn remember(&self, address: Address, payer: Payer, now: UnixMillis) {
+        self.payers.remember(address, payer, now);
+    }
+
     /// Asks the chain. The payer is the first account of the read, and what its code is gets remembered.
     ///
     /// # Errors
@@ -85,7 +89,7 @@ impl Chain {
         } else {
             Payer::WithCode
         };
-        self.payers.remember(*address, payer, now);
+        self.remember(*address, payer, now);
         Ok((payer, answer))
     }
 }

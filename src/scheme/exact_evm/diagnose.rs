@@ -232,3 +232,42 @@ fn printable(text: &str) -> String {
     let words: Vec<&str> = words.collect();
     words.join(" ").chars().take(MESSAGE_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revert_is_told_in_bounded_printable_words_without_links() {
+        let says = |text: &str| revert_message(&Revert::from(text).abi_encode());
+        assert_eq!(says("Pausable: paused"), "Pausable: paused");
+        assert_eq!(says("see https://evil.example now"), "see [link] now");
+        assert_eq!(says("a\nhttp://x\u{7}"), "[link]");
+        assert_eq!(says(&"x".repeat(2000)).len(), MESSAGE_MAX);
+        for (data, message) in [
+            (&[][..], "execution reverted"),
+            (&[1, 2], "execution reverted"),
+            (
+                &[0x75, 0x66, 0x88, 0xfe],
+                "execution reverted: InvalidNonce()",
+            ),
+            (&[1, 2, 3, 4, 5], "execution reverted with 0x01020304"),
+        ] {
+            assert_eq!(revert_message(data), message);
+        }
+    }
+
+    #[test]
+    fn only_the_magic_value_of_a_call_that_succeeded_accepts() {
+        let result = |success, data: &[u8]| CallResult {
+            success,
+            gas_used: None,
+            data: data.to_vec().into(),
+        };
+        assert!(accepts(&result(true, &VALID_1271)));
+        assert!(!accepts(&result(false, &VALID_1271)));
+        for other in [&[][..], &[0x16, 0x26, 0xba], &[0xff; 32], &[0; 32]] {
+            assert!(!accepts(&result(true, other)));
+        }
+    }
+}

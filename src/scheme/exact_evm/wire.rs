@@ -288,7 +288,7 @@ mod tests {
                 payload["signature"] = json!(wrong);
                 let rejection = refusal(&payload);
                 assert_eq!(rejection.reason, Reason::InvalidPayload);
-                assert_eq!(rejection.payer, Some(key().address().to_string()));
+                assert_eq!(rejection.payer, Some(format!("{:#x}", key().address())));
             }
         }
     }

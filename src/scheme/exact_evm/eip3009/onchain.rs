@@ -52,7 +52,7 @@ impl Authorized {
     }
 
     /// Diagnosis before the simulations, as these change state; the plain one first, as it fails without a trace where the wallet is missing.
-    fn read(&self) -> Read {
+    pub(super) fn read(&self) -> Read {
         let (token, from) = (self.requested.asset, self.authorization.from);
         let used = Token::authorizationStateCall {
             authorizer: from,
@@ -78,7 +78,7 @@ impl Authorized {
     }
 
     /// Judges what the chain answered.
-    fn decide(&self, payer: Payer, answer: &ReadResult) -> Result<Work, Refusal> {
+    pub(super) fn decide(&self, payer: Payer, answer: &ReadResult) -> Result<Work, Refusal> {
         let incomplete = || Refusal::Unavailable("the read is incomplete".to_owned());
         let [_, asset, multicall3] = &answer.codes[..] else {
             return Err(incomplete());

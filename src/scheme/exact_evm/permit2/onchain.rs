@@ -58,7 +58,7 @@ impl Permitted {
     }
 
     /// Diagnosis before the simulation, as that changes state.
-    fn read(&self) -> Read {
+    pub(super) fn read(&self) -> Read {
         let (token, owner) = (self.requested.asset, self.owner);
         let allowance = Token::allowanceCall {
             owner,
@@ -89,7 +89,7 @@ impl Permitted {
     }
 
     /// Judges what the chain answered.
-    fn decide(&self, payer: Payer, answer: &ReadResult) -> Result<Work, Refusal> {
+    pub(super) fn decide(&self, payer: Payer, answer: &ReadResult) -> Result<Work, Refusal> {
         let incomplete = || Refusal::Unavailable("the read is incomplete".to_owned());
         let [_, asset] = &answer.codes[..] else {
             return Err(incomplete());
