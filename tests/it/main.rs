@@ -4,7 +4,10 @@
 
 mod harness;
 
+mod crash;
 mod fault_proxy;
+mod pay;
 mod postgres;
 mod reference;
 mod sandbox;
+mod store;

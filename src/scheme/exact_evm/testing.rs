@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{Chain, ExactEvm};
+use crate::chain::evm::Rpc;
 use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, PERMIT2};
 use crate::chain::evm::eip712::{Authorization, Domain, Permit, PermitTransfer, permit2_separator};
 use crate::chain::evm::reads::{CallResult, Code, Reads};
-use crate::chain::evm::rpc::Rpc;
 use crate::clock::UnixMillis;
 use crate::config::{Asset, EvmNetwork, Factory};
 use crate::protocol::payment::{Payment, Requirements, Version};

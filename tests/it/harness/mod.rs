@@ -1,6 +1,7 @@
 //! What tests stand on. Except for starting the sandbox, nothing here uses the product's code: a mistake in it must not hide itself.
 
 pub(crate) mod chain;
+pub(crate) mod facilitator;
 pub(crate) mod http;
 pub(crate) mod npm;
 pub(crate) mod postgres;

@@ -1,0 +1,90 @@
+//! The service with a pause in it, for crash tests only: it stands still at a named point of the money path until it is killed.
+//!
+//! One argument, JSON: `{"settings": [[name, value]…], "data_dir": …, "pause_at": "Stored" | "SendThenDie" | null}`.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use x402_facilitator::clock::Clock;
+use x402_facilitator::config::{Config, Environment};
+use x402_facilitator::hooks::{Hooks, Point};
+use x402_facilitator::run;
+
+#[derive(Deserialize)]
+struct Plan {
+    settings: Vec<(String, String)>,
+    data_dir: String,
+    pause_at: Option<String>,
+}
+
+#[derive(Debug)]
+struct Pause {
+    at: String,
+    rpc_url: String,
+}
+
+#[async_trait]
+impl Hooks for Pause {
+    async fn reached(&self, point: Point) {
+        let name = match &point {
+            Point::Enqueued => "Enqueued",
+            Point::NonceChosen => "NonceChosen",
+            Point::Signed { .. } => "Signed",
+            Point::Stored => "Stored",
+            Point::Sent => "Sent",
+            Point::Received => "Received",
+        };
+        // The mutation: what a service that sends before it stores would have done when it died in between.
+        if let (Point::Signed { raw }, "SendThenDie") = (&point, self.at.as_str()) {
+            let request = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransaction", "params": [raw]});
+            let sent = reqwest::Client::new()
+                .post(&self.rpc_url)
+                .json(&request)
+                .send()
+                .await;
+            sent.expect("the mutant sends");
+        } else if name != self.at {
+            return;
+        }
+        say(&format!("reached {}", self.at));
+        std::future::pending().await
+    }
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .expect("the test listens");
+}
+
+#[tokio::main]
+async fn main() {
+    let plan = std::env::args().nth(1).expect("a plan is given");
+    let plan: Plan = serde_json::from_str(&plan).expect("the plan is readable");
+    let find = |name: &str| {
+        plan.settings
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.clone())
+    };
+    let rpc_url = find("EVM_RPC_URL_BASE_SEPOLIA").unwrap_or_default();
+    let values = plan
+        .settings
+        .iter()
+        .cloned()
+        .chain([("DATA_DIR".to_owned(), plan.data_dir.clone())]);
+    let config = Config::load(&Environment::from_iter(values)).expect("the settings are good");
+    let hooks = Arc::new(Pause {
+        at: plan.pause_at.unwrap_or_default(),
+        rpc_url,
+    });
+    let running = run::start(config, Clock::system(), hooks)
+        .await
+        .expect("the service starts");
+    say(&format!("listening {}", running.address));
+    running.failed().await;
+    panic!("a task of the service ended");
+}
