@@ -8,3 +8,4 @@ mod fault_proxy;
 mod postgres;
 mod reference;
 mod sandbox;
+mod signing;
