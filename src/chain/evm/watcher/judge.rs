@@ -14,7 +14,7 @@ use crate::chain::evm::work::{Expect, Guard};
 use crate::clock::UnixMillis;
 use crate::observe;
 use crate::protocol::Reason;
-use crate::store::{Block, InFlight, Mined, Settlement, Verdict};
+use crate::store::{Block, InFlight, Mined, Settlement, Stage, Verdict};
 
 /// How long a payment that goes back into the queue may wait there.
 const REQUEUE_FOR: Duration = Duration::from_secs(20);
@@ -33,16 +33,18 @@ impl Watcher {
         let mut verdicts = Vec::with_capacity(settlements.len());
         for settlement in &settlements {
             let (_, expect) = read_work(settlement)?;
-            let verdict = match receipt
+            let paid = receipt
                 .succeeded()
                 .then(|| payment_log(&receipt.logs, &expect))
-                .flatten()
-            {
+                .flatten();
+            let verdict = match paid {
                 Some(log_index) => Verdict::Settled {
                     transaction: receipt.transaction_hash.clone(),
                     block: receipt.block(),
                     log_index,
                 },
+                // Another transaction of ours took it over: that one's end decides.
+                None if !is_active(transaction, settlement) => continue,
                 None => {
                     self.judge_unpaid(transaction, settlement, &expect, receipt, alone)
                         .await?
@@ -93,9 +95,19 @@ impl Watcher {
                 "the authorization was consumed without paying",
                 receipt,
             )),
-            Consumption::Unknown => Err(Trouble::Chain(crate::chain::evm::Error::Unavailable(
-                "the authorization is consumed and its transaction was not found yet".to_owned(),
-            ))),
+            Consumption::Ours { transaction } if transaction == receipt.transaction_hash => {
+                Ok(failed(
+                    Reason::InvalidExactEvmTransferEventMismatch,
+                    "the transaction consumed the authorization without the expected transfer",
+                    receipt,
+                ))
+            }
+            Consumption::Ours { .. } | Consumption::Unknown => {
+                Err(Trouble::Chain(crate::chain::evm::Error::Unavailable(
+                    "the authorization is consumed and its transaction was not found yet"
+                        .to_owned(),
+                )))
+            }
             Consumption::Unused if carried && alone => Ok(if receipt.succeeded() {
                 failed(
                     Reason::InvalidExactEvmTransferEventMismatch,
@@ -147,39 +159,33 @@ impl Watcher {
                 if settlement.expires_at > past {
                     continue;
                 }
-                let (_, expect) = read_work(&settlement)?;
+                let Ok((_, expect)) = read_work(&settlement) else {
+                    continue;
+                };
                 let verdict = match self
-                    .consumption(&settlement, &expect, &block.block())
-                    .await?
+                    .consumption_or_unknown(&settlement, &expect, &block.block())
+                    .await
                 {
                     Consumption::Unused => Verdict::Expired {
                         block: block.block(),
                     },
                     Consumption::Paid {
-                        transaction: hash,
+                        transaction,
                         block,
                         log_index,
-                    } => {
-                        if transaction
-                            .attempts
-                            .iter()
-                            .any(|attempt| attempt.hash.eq_ignore_ascii_case(&hash))
-                        {
-                            continue; // Ours: its receipt is on the way.
-                        }
-                        Verdict::Elsewhere {
-                            transaction: hash,
-                            block,
-                            log_index,
-                        }
-                    }
+                    } => Verdict::Elsewhere {
+                        transaction,
+                        block,
+                        log_index,
+                    },
                     Consumption::Cancelled => Verdict::Failed {
                         reason: Reason::InvalidExactEvmNonceAlreadyUsed,
                         message: Some("the authorization was consumed without paying".to_owned()),
                         transaction: None,
                         block: Some(block.block()),
                     },
-                    Consumption::Unknown => continue,
+                    // Ours: its receipt is on the way.
+                    Consumption::Ours { .. } | Consumption::Unknown => continue,
                 };
                 self.chain.store.conclude(&settlement.id, &verdict).await?;
                 observe::concluded(&self.chain.config.network, &settlement.id, &verdict);
@@ -196,10 +202,12 @@ impl Watcher {
     ) -> Result<(), Trouble> {
         let now = i64::try_from(head.timestamp()).unwrap_or(i64::MAX);
         for settlement in failed {
-            let (_, expect) = read_work(&settlement)?;
+            let Ok((_, expect)) = read_work(&settlement) else {
+                continue;
+            };
             match self
-                .consumption(&settlement, &expect, &head.block())
-                .await?
+                .consumption_or_unknown(&settlement, &expect, &head.block())
+                .await
             {
                 Consumption::Paid {
                     transaction,
@@ -214,7 +222,9 @@ impl Watcher {
                     self.chain.store.conclude(&settlement.id, &verdict).await?;
                     observe::concluded(&self.chain.config.network, &settlement.id, &verdict);
                 }
-                Consumption::Cancelled => self.chain.store.finish_failed(&settlement.id).await?,
+                Consumption::Cancelled | Consumption::Ours { .. } => {
+                    self.chain.store.finish_failed(&settlement.id).await?;
+                }
                 Consumption::Unused if settlement.expires_at <= now => {
                     self.chain.store.finish_failed(&settlement.id).await?;
                 }
@@ -222,6 +232,22 @@ impl Watcher {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether this transaction is the one that the settlement waits for.
+pub(super) fn is_active(transaction: &InFlight, settlement: &Settlement) -> bool {
+    match &settlement.stage {
+        Stage::Submitted { transaction: hash } => transaction
+            .attempts
+            .iter()
+            .any(|attempt| attempt.hash == *hash),
+        Stage::Queued
+        | Stage::Settled { .. }
+        | Stage::SettledElsewhere { .. }
+        | Stage::Failed { .. }
+        | Stage::Expired { .. }
+        | Stage::Released { .. } => false,
     }
 }
 
