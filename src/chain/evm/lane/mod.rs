@@ -45,9 +45,16 @@ pub struct Lane {
     paused: Option<String>,
     /// Transactions without a proven end, as last read.
     open: Vec<InFlight>,
-    sent_at: HashMap<String, Instant>,
+    sent: HashMap<String, Sent>,
     /// As last read; only to give simulations a price.
     market: Option<Market>,
+}
+
+/// A transaction's last sending by this process.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    at: Instant,
+    class: Class,
 }
 
 /// Why a lane's work ended.
@@ -68,7 +75,7 @@ impl Lane {
             next_nonce: 0,
             paused: None,
             open: Vec::new(),
-            sent_at: HashMap::new(),
+            sent: HashMap::new(),
             market: None,
         }
     }
@@ -133,7 +140,9 @@ impl Lane {
                 false
             }
         };
-        if now.holder.is_some() && !stands_still {
+        // Our own, when the lane starts over: nobody else has this name, and nobody of this name is at work.
+        let is_ours = now.holder.as_deref() == Some(self.holder.as_str());
+        if now.holder.is_some() && !is_ours && !stands_still {
             return Ok(None);
         }
         store
@@ -190,7 +199,7 @@ impl Lane {
             .in_flight(network, Some(&self.address))
             .await?;
         let open = &self.open;
-        self.sent_at
+        self.sent
             .retain(|id, _| open.iter().any(|transaction| &transaction.id == id));
         Ok(())
     }
@@ -204,8 +213,6 @@ impl Lane {
         first: bool,
     ) -> store::Result<Option<End>> {
         let answers = self.chain.rpc.send_raw(&signed.raw).await;
-        self.sent_at
-            .insert(transaction_id.to_owned(), Instant::now());
         for hash in answers
             .iter()
             .flatten()
@@ -218,6 +225,9 @@ impl Lane {
             );
         }
         let class = broadcast::combine(&answers);
+        let at = Instant::now();
+        self.sent
+            .insert(transaction_id.to_owned(), Sent { at, class });
         observe::sent(&self.chain.config.network, &signed.hash.to_string(), class);
         self.chain
             .store
