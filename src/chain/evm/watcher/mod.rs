@@ -5,6 +5,7 @@ mod guard;
 mod judge;
 mod reorg;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,8 +35,10 @@ pub struct Watcher {
     chain: Arc<Chain>,
     head: Option<Head>,
     slow_at: Option<Instant>,
-    /// Reports are compared with the chain from scratch after a start.
-    checked_since_start: bool,
+    /// Whether what is on record was compared with the chain since the start and since the last head that did not follow.
+    is_compared: bool,
+    /// Open transactions whose account nonce was found consumed by none of ours, and when first.
+    consumed_since: HashMap<String, Instant>,
 }
 
 /// Nothing could be reported this time; the next round tries again.
@@ -90,7 +93,8 @@ impl Watcher {
             chain,
             head: None,
             slow_at: None,
-            checked_since_start: false,
+            is_compared: false,
+            consumed_since: HashMap::new(),
         }
     }
 
@@ -137,13 +141,13 @@ impl Watcher {
             return Ok(false);
         }
         let (head, receipts) = self.read(&open).await?;
-        let discontinuous = !self.checked_since_start || self.follow(&head);
-        if discontinuous {
-            self.check_canonical(&head).await?;
-            self.checked_since_start = true;
+        if !self.is_compared || self.follow(&head) {
+            self.is_compared = false;
+            self.is_compared = self.check_canonical().await?;
         }
         self.head = Some(head.clone());
         let mut missing = Vec::new();
+        let mut trouble = None;
         for transaction in open {
             let found = transaction.attempts.iter().rev().find_map(|attempt| {
                 receipts
@@ -153,13 +157,16 @@ impl Watcher {
             match found {
                 Some(receipt) if self.is_confirmed(receipt, &head) => {
                     self.chain.hooks.reached(Point::Received).await;
-                    self.judge(&transaction, receipt).await?;
+                    // What cannot be judged now must not keep the others waiting.
+                    if let Err(cause) = self.judge(&transaction, receipt).await {
+                        trouble = Some(cause);
+                    }
                 }
                 Some(_) => {}
                 None => missing.push(transaction),
             }
         }
-        let waiting = !missing.is_empty();
+        let waiting = !missing.is_empty() || trouble.is_some();
         self.expire(&missing, &head).await?;
         if is_slow {
             self.slow_at = Some(Instant::now());
@@ -167,7 +174,7 @@ impl Watcher {
             self.finalise(&head).await?;
             self.watch_failed(&head).await?;
         }
-        Ok(waiting)
+        trouble.map_or(Ok(waiting), Err)
     }
 
     /// The newest head and every receipt that exists for the open transactions, in one request.
