@@ -6,6 +6,8 @@ mod harness;
 
 mod crash;
 mod fault_proxy;
+mod faults;
+mod lanes;
 mod pay;
 mod postgres;
 mod reference;
