@@ -7,6 +7,8 @@ mod harness;
 mod cost;
 mod crash;
 mod fault_proxy;
+mod faults;
+mod lanes;
 mod pay;
 mod postgres;
 mod reference;

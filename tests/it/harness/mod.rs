@@ -4,6 +4,7 @@ pub(crate) mod chain;
 pub(crate) mod facilitator;
 pub(crate) mod http;
 pub(crate) mod npm;
+pub(crate) mod oracle;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod rpc;

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy::eips::eip2718::Encodable2718;
+use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy::signers::SignerSync;
+use alloy::signers::local::PrivateKeySigner;
 use alloy::sol;
 use alloy::sol_types::SolCall;
 use serde::de::DeserializeOwned;
@@ -80,6 +84,46 @@ impl Rpc {
     pub(crate) async fn send(&self, from: Address, to: Address, data: Bytes) -> B256 {
         let transaction = json!([{"from": from, "to": to, "data": data}]);
         self.call("eth_sendTransaction", transaction).await
+    }
+
+    /// How many transactions of an account are in blocks.
+    pub(crate) async fn nonce(&self, account: Address) -> u64 {
+        let count: U256 = self
+            .call("eth_getTransactionCount", json!([account, "latest"]))
+            .await;
+        count.to()
+    }
+
+    /// Sends a call signed with a key, bidding `gwei` for gas: what somebody does who is not the facilitator.
+    pub(crate) async fn send_by(
+        &self,
+        key: &PrivateKeySigner,
+        nonce: u64,
+        to: Address,
+        data: Bytes,
+        gwei: u64,
+    ) -> B256 {
+        let bid = u128::from(gwei) * 1_000_000_000;
+        let transaction = TxEip1559 {
+            chain_id: 84_532,
+            nonce,
+            gas_limit: 200_000,
+            max_fee_per_gas: bid,
+            max_priority_fee_per_gas: bid,
+            to: TxKind::Call(to),
+            input: data,
+            ..TxEip1559::default()
+        };
+        let signature = key.sign_hash_sync(&transaction.signature_hash());
+        let signed = transaction.into_signed(signature.expect("a local key signs"));
+        let raw = Bytes::from(TxEnvelope::from(signed).encoded_2718());
+        self.call("eth_sendRawTransaction", json!([raw])).await
+    }
+
+    /// A transfer of nothing to nobody at this account nonce of a key.
+    pub(crate) async fn transfer_by(&self, key: &PrivateKeySigner, nonce: u64, gwei: u64) -> B256 {
+        let nobody = Address::repeat_byte(0xdd);
+        self.send_by(key, nonce, nobody, Bytes::new(), gwei).await
     }
 
     /// The account that anvil signs for.

@@ -29,6 +29,7 @@ impl Lane {
                 return Ok(false);
             }
         };
+        self.chain.store.unclaim_all(lease).await?;
         let state = self.chain.store.lane(network, &self.address).await?;
         if latest > state.next_nonce {
             if state.next_nonce > 0 {
@@ -108,6 +109,7 @@ impl Lane {
         sleep(PAUSE_CHECK).await;
         let signer = self.signer.address();
         let asked = futures::try_join!(
+            self.chain.account_nonce(signer, "latest"),
             self.chain.account_nonce(signer, "pending"),
             self.chain.rpc.read::<alloy::primitives::U256>(
                 "eth_getBalance",
@@ -115,9 +117,13 @@ impl Lane {
             ),
             self.chain.market()
         );
-        let Ok((pending, balance, market)) = asked else {
+        let Ok((latest, pending, balance, market)) = asked else {
             return Ok(None);
         };
+        if latest > self.next_nonce {
+            // What was not ours is in a block now: the account goes on after it.
+            return Ok(Some(End::StartOver));
+        }
         let spent = self
             .chain
             .store

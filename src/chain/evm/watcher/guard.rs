@@ -1,8 +1,8 @@
 //! What the chain's own once-only guard says about an authorization, and who consumed it.
 
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{Address, Bytes, U256};
 use alloy::sol_types::{SolCall, SolEvent};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::judge::payment_log;
 use super::{Log, Receipt, Trouble, Watcher};
@@ -187,26 +187,23 @@ struct Input {
     input: Bytes,
 }
 
-/// The log that a consumption leaves: EIP-3009 names the nonce itself. Permit2 signature transfers name nothing, so every transfer between the
+/// The log that a consumption leaves: EIP-3009 names the nonce itself, used or cancelled. Permit2 signature transfers name nothing, so every transfer between the
 /// two is looked at.
-fn trace(expect: &Expect) -> (Address, Vec<B256>) {
+fn trace(expect: &Expect) -> (Address, Value) {
+    let from = expect.from.into_word();
     match &expect.guard {
-        Guard::Eip3009 { nonce, .. } => (
-            expect.asset,
-            vec![
+        Guard::Eip3009 { nonce, .. } => {
+            let either = [
                 Token::AuthorizationUsed::SIGNATURE_HASH,
-                expect.from.into_word(),
-                *nonce,
-            ],
-        ),
-        Guard::Permit2 { .. } => (
-            expect.asset,
-            vec![
-                Token::Transfer::SIGNATURE_HASH,
-                expect.from.into_word(),
-                expect.to.into_word(),
-            ],
-        ),
+                Token::AuthorizationCanceled::SIGNATURE_HASH,
+            ];
+            (expect.asset, json!([either, from, nonce]))
+        }
+        Guard::Permit2 { .. } => {
+            let to = expect.to.into_word();
+            let transfer = Token::Transfer::SIGNATURE_HASH;
+            (expect.asset, json!([transfer, from, to]))
+        }
     }
 }
 

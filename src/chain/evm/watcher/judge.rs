@@ -121,7 +121,14 @@ impl Watcher {
                     receipt,
                 )
             }),
-            // A failure inside a batch, or a noop: nothing was decided about the payment.
+            // A failure inside a batch, or a noop: nothing was decided about the payment, unless its time is over.
+            Consumption::Unused
+                if settlement.expires_at
+                    <= i64::try_from(self.header(block.number).await?.timestamp())
+                        .unwrap_or(i64::MAX) =>
+            {
+                Ok(Verdict::Expired { block })
+            }
             Consumption::Unused => Ok(self.requeue(settlement)),
         }
     }
