@@ -7,6 +7,7 @@ mod harness;
 mod crash;
 mod fault_proxy;
 mod pay;
+mod pay_wallets;
 mod postgres;
 mod reference;
 mod sandbox;

@@ -121,8 +121,12 @@ impl Rpc {
         let () = self.call("anvil_setCode", json!([address, code])).await;
     }
 
+    pub(crate) async fn code(&self, address: Address) -> Bytes {
+        self.call("eth_getCode", json!([address, "latest"])).await
+    }
+
     pub(crate) async fn set_storage(&self, address: Address, slot: U256, word: B256) {
-        let () = self
+        let _set: bool = self
             .call(
                 "anvil_setStorageAt",
                 json!([address, B256::from(slot), word]),
