@@ -5,7 +5,7 @@ use std::time::Duration;
 use alloy::primitives::{B256, U256};
 use alloy::sol_types::SolEvent;
 
-use super::guard::Consumption;
+use super::guard::{Consumption, settles};
 use super::{Log, Receipt, Trouble, Watcher};
 use crate::chain::evm::chain::Head;
 use crate::chain::evm::contracts::Token;
@@ -88,6 +88,11 @@ impl Watcher {
                 block,
                 log_index,
             }),
+            Consumption::Cancelled | Consumption::Unknown
+                if carried && consumes(&receipt.logs, expect, alone) =>
+            {
+                Ok(unproven(receipt))
+            }
             Consumption::Cancelled => Ok(failed(
                 Reason::InvalidExactEvmNonceAlreadyUsed,
                 "the authorization was consumed without paying",
@@ -97,11 +102,7 @@ impl Watcher {
                 "the authorization is consumed and its transaction was not found yet".to_owned(),
             ))),
             Consumption::Unused if carried && alone => Ok(if receipt.succeeded() {
-                failed(
-                    Reason::InvalidExactEvmTransferEventMismatch,
-                    "the transaction succeeded without the expected transfer",
-                    receipt,
-                )
+                unproven(receipt)
             } else {
                 failed(
                     Reason::InvalidExactEvmTransactionFailed,
@@ -215,7 +216,8 @@ impl Watcher {
                     observe::concluded(&self.chain.config.network, &settlement.id, &verdict);
                 }
                 Consumption::Cancelled => self.chain.store.finish_failed(&settlement.id).await?,
-                Consumption::Unused if settlement.expires_at <= now => {
+                // Consumed without a trace, by our own transaction where a token lied: past the window nothing will be found.
+                Consumption::Unused | Consumption::Unknown if settlement.expires_at <= now => {
                     self.chain.store.finish_failed(&settlement.id).await?;
                 }
                 Consumption::Unused | Consumption::Unknown => {}
@@ -234,20 +236,40 @@ fn failed(reason: Reason, message: &str, receipt: &Receipt) -> Verdict {
     }
 }
 
+fn unproven(receipt: &Receipt) -> Verdict {
+    failed(
+        Reason::InvalidExactEvmTransferEventMismatch,
+        "the transaction succeeded without the expected transfer",
+        receipt,
+    )
+}
+
+/// Whether the transaction of these logs consumed the authorization itself. The proxy names no nonce: its word counts where it settled one
+/// payment only.
+fn consumes(logs: &[Log], expect: &Expect, alone: bool) -> bool {
+    match &expect.guard {
+        Guard::Eip3009 { nonce, .. } => uses(logs, expect, *nonce),
+        Guard::Permit2 { .. } => alone && settles(logs),
+    }
+}
+
+/// Whether the asset says that it consumed this very nonce.
+fn uses(logs: &[Log], expect: &Expect, nonce: B256) -> bool {
+    let used = [
+        Token::AuthorizationUsed::SIGNATURE_HASH,
+        expect.from.into_word(),
+        nonce,
+    ];
+    logs.iter()
+        .any(|log| log.address == expect.asset && log.topics == used)
+}
+
 /// The index of the log that proves the payment: the exact transfer by the asset itself and, for EIP-3009, the very nonce's consumption.
 pub(super) fn payment_log(logs: &[Log], expect: &Expect) -> Option<u64> {
-    if let Guard::Eip3009 { nonce, .. } = &expect.guard {
-        let used = [
-            Token::AuthorizationUsed::SIGNATURE_HASH,
-            expect.from.into_word(),
-            *nonce,
-        ];
-        let consumed = logs
-            .iter()
-            .any(|log| log.address == expect.asset && log.topics == used);
-        if !consumed {
-            return None;
-        }
+    if let Guard::Eip3009 { nonce, .. } = &expect.guard
+        && !uses(logs, expect, *nonce)
+    {
+        return None;
     }
     let paid = [
         Token::Transfer::SIGNATURE_HASH,
@@ -268,6 +290,7 @@ mod tests {
     use alloy::primitives::{Address, Bytes, U64, address};
 
     use super::*;
+    use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, ExactPermit2Proxy};
 
     const ASSET: Address = address!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
     const FROM: Address = address!("0x00000000000000000000000000000000000000f1");
@@ -341,5 +364,31 @@ mod tests {
         ] {
             assert_eq!(payment_log(&logs, &expect()), None, "{logs:?}");
         }
+    }
+
+    #[test]
+    fn a_transaction_consumes_what_its_own_logs_say() {
+        assert!(consumes(&[used(7)], &expect(), false));
+        for logs in [vec![], vec![used(8)], vec![transfer(ASSET, FROM, TO, 500)]] {
+            assert!(!consumes(&logs, &expect(), true), "{logs:?}");
+        }
+        let permit2 = Expect {
+            guard: Guard::Permit2 {
+                nonce: U256::from(7),
+                deadline: U256::MAX,
+            },
+            ..expect()
+        };
+        let settled = |by| {
+            log(
+                by,
+                vec![ExactPermit2Proxy::Settled::SIGNATURE_HASH],
+                None,
+                0,
+            )
+        };
+        assert!(consumes(&[settled(EXACT_PERMIT2_PROXY)], &permit2, true));
+        assert!(!consumes(&[settled(EXACT_PERMIT2_PROXY)], &permit2, false));
+        assert!(!consumes(&[settled(ASSET)], &permit2, true));
     }
 }
