@@ -9,6 +9,7 @@ mod fault_proxy;
 mod pay;
 mod pay_wallets;
 mod postgres;
+mod reasons;
 mod reference;
 mod sandbox;
 mod signing;
