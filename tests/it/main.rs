@@ -6,6 +6,7 @@ mod harness;
 
 mod crash;
 mod fault_proxy;
+mod hostile;
 mod pay;
 mod pay_wallets;
 mod postgres;

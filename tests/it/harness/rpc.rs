@@ -164,9 +164,10 @@ impl Rpc {
         let wei = U256::from(10).pow(U256::from(21));
         self.set_balance(from, wei).await;
         let () = self.call("anvil_impersonateAccount", json!([from])).await;
-        let fee = format!("{:#x}", 100_000_000_000_u64);
+        // More than the node suggests; what is suggested next must stay below the facilitator's limit of 5 gwei.
+        let [fee, tip] = [5_000_000_000_u64, 3_000_000_000].map(U256::from);
         let transaction = json!([{
-            "from": from, "to": to, "data": data, "gas": "0x100000", "maxFeePerGas": fee, "maxPriorityFeePerGas": fee,
+            "from": from, "to": to, "data": data, "gas": "0x100000", "maxFeePerGas": fee, "maxPriorityFeePerGas": tip,
         }]);
         self.call("eth_sendTransaction", transaction).await
     }

@@ -25,6 +25,7 @@ sol! {
     function create(address owner, uint256 salt) external returns (address);
     function walletOf(address owner, uint256 salt) external view returns (address);
     function lastCaller() external view returns (address);
+    function approve(address spender, uint256 units) external returns (bool);
     function transfer(address to, uint256 units) external returns (bool);
     function setMode(uint8 mode) external;
     function setPaused(bool on) external;
