@@ -8,7 +8,7 @@ use alloy::primitives::Address;
 use serde_json::{Value, json};
 
 use crate::harness::http::Answer;
-use crate::harness::world::World;
+use crate::harness::world::{World, price};
 
 /// Most gas that a payment of a contract wallet may cost.
 const WALLET_GAS_CAP: u64 = 300_000;
@@ -51,6 +51,6 @@ async fn assert_never_succeeds(world: &World, body: &Value) {
 }
 
 async fn assert_earned(world: &World, asset: Address, units: u64) {
-    let earned = world.sandbox.balance_of(asset, world.terms().pay_to).await;
+    let earned = world.sandbox.balance_of(asset, price().pay_to).await;
     assert_eq!(earned, alloy::primitives::U256::from(units));
 }

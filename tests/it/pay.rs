@@ -9,7 +9,7 @@ use x402_facilitator::dev::keys;
 
 use crate::harness::chain::USDC;
 use crate::harness::sign::{EXACT_PROXY, Eip2612, Eip3009, PERMIT2, Permit2, Terms};
-use crate::harness::world::{PAYEE, PRICE, Version, World};
+use crate::harness::world::{PAYEE, PRICE, Version, World, price, price_elsewhere};
 
 /// The well-known development key 0 and the payment of the published vectors.
 const DEV_KEY: B256 = b256!("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
@@ -25,7 +25,7 @@ sol! {
 async fn an_eoa_pays_by_eip_3009_in_both_versions() {
     let world = World::new().await;
     for version in Version::BOTH {
-        let terms = world.terms();
+        let terms = price();
         let payment = Eip3009::new(&terms, world.payer.address());
         let body = version.body(&terms, &payment.signed_by(&world.payer));
 
@@ -53,7 +53,7 @@ async fn the_answer_echoes_the_payer_as_it_was_written() {
 #[tokio::test]
 async fn a_signature_with_a_parity_of_zero_or_one_is_paid_like_any_other() {
     let world = World::new().await;
-    let terms = world.terms();
+    let terms = price();
     let mut body = world.eip3009(|_| {});
     let signature = &mut body["paymentPayload"]["payload"]["signature"];
     let text = signature.as_str().unwrap();
@@ -72,7 +72,7 @@ async fn an_eoa_pays_by_permit2_with_its_allowance() {
     let body = world.permit2(|_| {});
 
     let paid = world
-        .assert_paid(&world.terms(), &body, world.payer.address())
+        .assert_paid(&price(), &body, world.payer.address())
         .await;
 
     assert_eq!((paid.to(), paid.selector()), (EXACT_PROXY, "0x13cd3b53"));
@@ -82,7 +82,7 @@ async fn an_eoa_pays_by_permit2_with_its_allowance() {
 #[tokio::test]
 async fn an_eoa_without_allowance_pays_by_permit2_with_a_sponsored_permit() {
     let world = World::new().await;
-    let (terms, payer) = (world.terms(), keys::account("newcomer", 0));
+    let (terms, payer) = (price(), keys::account("newcomer", 0));
     world.sandbox.mint(USDC, payer.address(), 10_000).await;
     assert_eq!(allowance(&world, payer.address()).await, U256::ZERO);
     let permit = Eip2612::new(&terms, payer.address(), 0).signed_by(&payer);
@@ -108,7 +108,7 @@ async fn a_token_without_eip_3009_is_paid_with_by_permit2() {
     let terms = Terms {
         name,
         version,
-        ..world.terms_elsewhere()
+        ..price_elsewhere()
     };
     let payer = world.payer.address();
     let permit = Eip2612::new(&terms, payer, 0).signed_by(&world.payer);
@@ -190,7 +190,7 @@ async fn the_sandbox_has_the_published_domain_of_usdc() {
 
 /// The payer of the vectors, with tokens, and their terms.
 async fn vector(world: &World) -> (PrivateKeySigner, Terms) {
-    let payer = PrivateKeySigner::from_bytes(&DEV_KEY).unwrap();
+    let payer = PrivateKeySigner::from_bytes(&DEV_KEY).expect("a valid key");
     assert_eq!(
         payer.address(),
         address!("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")

@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::harness::chain::{USDC, WALLET_FACTORY};
 use crate::harness::sign::{self, EXACT_PROXY, Eip2612, Eip3009, Permit2, Terms};
 use crate::harness::world::{
-    ELSEWHERE, MULTICALL3, Version, World, createCall, lastCallerCall, setPreyCall, walletOfCall,
+    ELSEWHERE, MULTICALL3, Version, World, createCall, lastCallerCall, price, setPreyCall,
+    walletOfCall,
 };
 
 const WALLET: Address = address!("0x00000000000000000000000000000000be1c00aa");
@@ -25,7 +26,7 @@ async fn a_contract_wallet_pays_by_eip_3009_in_both_versions() {
     let owner = world.payer.address();
     world.place_wallet("BenchWallet", WALLET, owner).await;
     for version in Version::BOTH {
-        let terms = world.terms();
+        let terms = price();
         let payload = Eip3009::new(&terms, WALLET).signed_by(&world.payer);
 
         let paid = world
@@ -43,7 +44,7 @@ async fn a_contract_wallet_pays_with_a_signature_of_its_own_kind() {
     world.sandbox.set_code(WALLET, &EASY_WALLET).await;
     world.sandbox.fund(&[WALLET]).await;
     for length in [0, 64, 66, 2000] {
-        let terms = world.terms();
+        let terms = price();
         let signature = Bytes::from(vec![0xab; length]);
         let payload = Eip3009::new(&terms, WALLET).payload(&signature);
 
@@ -61,7 +62,7 @@ async fn a_contract_wallet_pays_by_permit2() {
     let world = World::new().await;
     let owner = world.payer.address();
     world.place_wallet("BenchWallet", WALLET, owner).await;
-    let terms = world.terms();
+    let terms = price();
     let payload = Permit2::new(&terms, WALLET).signed_by(&world.payer);
 
     let paid = world
@@ -79,7 +80,7 @@ async fn a_delegated_account_pays_by_every_method_while_its_delegate_takes_its_k
     let payer = world.payer.address();
     let sandbox = &world.sandbox;
     sandbox.set_code(payer, &delegation(ELSEWHERE)).await;
-    let terms = world.terms();
+    let terms = price();
     let authorized = Eip3009::new(&terms, payer).signed_by(&world.payer);
     let permitted = Permit2::new(&terms, payer).signed_by(&world.payer);
     for body in [
@@ -99,7 +100,7 @@ async fn a_delegated_account_pays_by_every_method_while_its_delegate_takes_its_k
 async fn a_wallet_that_does_not_exist_yet_is_deployed_by_its_payment() {
     for version in Version::BOTH {
         let world = world_with_factory("BenchWalletFactory", WALLET_FACTORY).await;
-        let terms = world.terms();
+        let terms = price();
         let (wallet, payload) = undeployed(&world, WALLET_FACTORY, &terms).await;
         assert!(world.sandbox.code(wallet).await.is_empty());
 
@@ -117,7 +118,7 @@ async fn a_wallet_that_does_not_exist_yet_is_deployed_by_its_payment() {
 #[tokio::test]
 async fn a_verified_wallet_is_not_deployed_before_it_pays() {
     let world = world_with_factory("BenchWalletFactory", WALLET_FACTORY).await;
-    let terms = world.terms();
+    let terms = price();
     let (wallet, payload) = undeployed(&world, WALLET_FACTORY, &terms).await;
 
     let answer = world
@@ -134,7 +135,7 @@ async fn a_verified_wallet_is_not_deployed_before_it_pays() {
 async fn a_wallet_deployed_meanwhile_pays_with_its_wrapped_signature() {
     let world = world_with_factory("BenchWalletFactory", WALLET_FACTORY).await;
     for _ in 0..2 {
-        let terms = world.terms();
+        let terms = price();
         let (wallet, payload) = undeployed(&world, WALLET_FACTORY, &terms).await;
         world.call(WALLET_FACTORY, create(&world)).await;
 
@@ -150,7 +151,7 @@ async fn a_wallet_deployed_meanwhile_pays_with_its_wrapped_signature() {
 #[tokio::test]
 async fn a_wallet_deployed_already_pays_whatever_factory_its_wrapper_names() {
     let world = World::new().await;
-    let terms = world.terms();
+    let terms = price();
     let (wallet, payload) = undeployed(&world, WALLET_FACTORY, &terms).await;
     world.call(WALLET_FACTORY, create(&world)).await;
 
@@ -165,7 +166,7 @@ async fn a_wallet_deployed_already_pays_whatever_factory_its_wrapper_names() {
 #[tokio::test]
 async fn a_wallet_that_somebody_else_deploys_first_pays_all_the_same() {
     let world = world_with_factory("BenchWalletFactory", WALLET_FACTORY).await;
-    let terms = world.terms();
+    let terms = price();
     let (_, payload) = undeployed(&world, WALLET_FACTORY, &terms).await;
     let body = Version::V2.body(&terms, &payload);
 
@@ -188,7 +189,7 @@ async fn a_signer_never_calls_a_factory_itself() {
     world.call(ELSEWHERE, prey).await;
     world.sandbox.fund(&[world.signer]).await;
     let wealth = world.sandbox.balance_of(USDC, world.signer).await;
-    let terms = world.terms();
+    let terms = price();
     let (wallet, payload) = undeployed(&world, ELSEWHERE, &terms).await;
 
     world
@@ -206,7 +207,7 @@ async fn a_signer_never_calls_a_factory_itself() {
 #[tokio::test]
 async fn a_key_that_signs_for_itself_makes_nobody_call_the_factory_of_its_wrapper() {
     let world = world_with_factory("DrainingFactory", ELSEWHERE).await;
-    let (terms, payer) = (world.terms(), world.payer.address());
+    let (terms, payer) = (price(), world.payer.address());
     let payment = Eip3009::new(&terms, payer);
     let signature = sign::signature(&world.payer, payment.digest());
     let calldata = create(&world).abi_encode().into();
@@ -222,7 +223,7 @@ async fn a_key_that_signs_for_itself_makes_nobody_call_the_factory_of_its_wrappe
 #[tokio::test]
 async fn a_contract_wallet_without_allowance_pays_by_permit2_with_a_permit_of_its_own() {
     let world = World::new().await;
-    let (terms, owner) = (world.terms(), world.payer.address());
+    let (terms, owner) = (price(), world.payer.address());
     world.place("BenchWallet", WALLET).await;
     let sandbox = &world.sandbox;
     let owner = owner.into_word();

@@ -204,7 +204,7 @@ fn copy(answer: &Answer, member: &str, expected: &mut Value) {
     let Some(message) = answer.body.get(member) else {
         return;
     };
-    let length = message.as_str().unwrap().chars().count();
+    let length = message.as_str().expect("text").chars().count();
     assert!((1..=500).contains(&length), "{message}");
     expected[member] = message.clone();
 }

@@ -7,7 +7,7 @@ use alloy::sol_types::{SolCall, SolValue};
 use serde_json::{Value, json};
 use x402_facilitator::dev::{contracts, keys};
 
-use super::chain::{Sandbox, USDC};
+use super::chain::Sandbox;
 use super::facilitator::{Facilitator, Settings};
 use super::http::{Answer, Client};
 use super::proxy::Proxy;
@@ -66,11 +66,21 @@ pub(crate) struct World {
     pub(crate) signer: Address,
 }
 
-/// A payment that was made, as the chain tells it.
+/// What these tests' payments are for.
+pub(crate) fn price() -> Terms {
+    Terms::usdc(PAYEE, PRICE)
+}
+
+/// The same in the token at [`ELSEWHERE`].
+pub(crate) fn price_elsewhere() -> Terms {
+    let asset = ELSEWHERE;
+    Terms { asset, ..price() }
+}
+
+/// A transaction that paid, as the chain tells it.
 #[derive(Debug)]
 pub(crate) struct Paid {
     pub(crate) transaction: Value,
-    pub(crate) receipt: Value,
 }
 
 impl Paid {
@@ -127,33 +137,20 @@ impl World {
         assert!(self.facilitator.stop().await, "a task of the service died");
     }
 
-    pub(crate) fn terms(&self) -> Terms {
-        Terms::usdc(PAYEE, PRICE)
-    }
-
-    /// The same price in the token at [`ELSEWHERE`].
-    pub(crate) fn terms_elsewhere(&self) -> Terms {
-        let asset = ELSEWHERE;
-        Terms {
-            asset,
-            ..self.terms()
-        }
-    }
-
     /// A payment by EIP-3009, changed before the payer signs it.
     pub(crate) fn eip3009(&self, change: impl FnOnce(&mut Eip3009)) -> Value {
-        let mut payment = Eip3009::new(&self.terms(), self.payer.address());
+        let mut payment = Eip3009::new(&price(), self.payer.address());
         change(&mut payment);
         let payload = payment.signed_by(&self.payer);
-        self.terms().v2(&payload, &Value::Null)
+        price().v2(&payload, &Value::Null)
     }
 
     /// A payment by Permit2, changed before the payer signs it.
     pub(crate) fn permit2(&self, change: impl FnOnce(&mut Permit2)) -> Value {
-        let mut payment = Permit2::new(&self.terms(), self.payer.address());
+        let mut payment = Permit2::new(&price(), self.payer.address());
         change(&mut payment);
         let payload = payment.signed_by(&self.payer);
-        self.terms().v2(&payload, &Value::Null)
+        price().v2(&payload, &Value::Null)
     }
 
     /// Calls of the node that reading a payment takes, so far. What the service reads in the background does not count.
@@ -262,10 +259,7 @@ impl World {
             sandbox.balance_of(asset, terms.pay_to).await,
             earned + terms.amount
         );
-        Paid {
-            transaction,
-            receipt,
-        }
+        Paid { transaction }
     }
 
     /// The gas that a transaction of ours used.

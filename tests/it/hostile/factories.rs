@@ -10,7 +10,8 @@ use super::assert_refused;
 use crate::harness::chain::{USDC, WALLET_FACTORY};
 use crate::harness::sign::{self, Eip3009, Permit2};
 use crate::harness::world::{
-    ELSEWHERE, MULTICALL3, World, createCall, lastCallerCall, transferCall, walletOfCall,
+    ELSEWHERE, MULTICALL3, World, createCall, lastCallerCall, price, price_elsewhere, transferCall,
+    walletOfCall,
 };
 
 #[tokio::test]
@@ -30,7 +31,7 @@ async fn an_unlisted_factory_is_refused_whatever_it_is() {
         (MULTICALL3, deployment.clone()),
         (wallet, deployment),
     ] {
-        let body = wrapped(&world, wallet, factory, &calldata, &world.payer);
+        let body = wrapped(wallet, factory, &calldata, &world.payer);
         assert_refused(&world, &body, "eip6492_factory_not_allowed").await;
     }
     let caller = world.ask(ELSEWHERE, lastCallerCall {}).await;
@@ -44,7 +45,7 @@ async fn the_signature_inside_the_wrapper_must_be_the_owners() {
     let (wallet, deployment) = to_come(&world, WALLET_FACTORY).await;
     let thief = keys::account("thief", 0);
 
-    let body = wrapped(&world, wallet, WALLET_FACTORY, &deployment, &thief);
+    let body = wrapped(wallet, WALLET_FACTORY, &deployment, &thief);
 
     let reason = "invalid_exact_evm_transaction_simulation_failed";
     assert_refused(&world, &body, reason).await;
@@ -55,7 +56,7 @@ async fn the_signature_inside_the_wrapper_must_be_the_owners() {
 async fn an_empty_or_long_signature_inside_the_wrapper_is_no_signature() {
     let world = listing(WALLET_FACTORY).await;
     let (wallet, deployment) = to_come(&world, WALLET_FACTORY).await;
-    let terms = world.terms();
+    let terms = price();
     for length in [0, 64, 66, 4096] {
         let payment = Eip3009::new(&terms, wallet);
         let inner = Bytes::from(vec![0x1b; length]);
@@ -76,7 +77,7 @@ async fn a_listed_factory_that_deploys_something_else_pays_nothing() {
         salt: U256::ZERO,
     };
     let calldata = of_another.abi_encode().into();
-    let body = wrapped(&world, wallet, WALLET_FACTORY, &calldata, &world.payer);
+    let body = wrapped(wallet, WALLET_FACTORY, &calldata, &world.payer);
 
     let reason = "invalid_exact_evm_transaction_simulation_failed";
     assert_refused(&world, &body, reason).await;
@@ -88,7 +89,7 @@ async fn a_factory_that_reverts_pays_nothing() {
     let world = listing(ELSEWHERE).await;
     world.place("RevertingFactory", ELSEWHERE).await;
     let (wallet, deployment) = to_come(&world, ELSEWHERE).await;
-    let body = wrapped(&world, wallet, ELSEWHERE, &deployment, &world.payer);
+    let body = wrapped(wallet, ELSEWHERE, &deployment, &world.payer);
 
     let reason = "invalid_exact_evm_transaction_simulation_failed";
     assert_refused(&world, &body, reason).await;
@@ -99,7 +100,7 @@ async fn a_factory_that_reverts_pays_nothing() {
 async fn a_wrapper_is_no_signature_for_permit2() {
     let world = listing(WALLET_FACTORY).await;
     let (wallet, deployment) = to_come(&world, WALLET_FACTORY).await;
-    let terms = world.terms();
+    let terms = price();
     let payment = Permit2::new(&terms, wallet);
     let inner = sign::signature(&world.payer, payment.digest());
     let signature = sign::undeployed(WALLET_FACTORY, &deployment, &inner);
@@ -114,7 +115,7 @@ async fn a_wrapper_is_no_signature_for_permit2() {
 async fn an_unlisted_asset_costs_no_call_of_the_node() {
     let world = World::new().await;
     world.place("SilentToken", ELSEWHERE).await;
-    let terms = world.terms_elsewhere();
+    let terms = price_elsewhere();
     let payer = world.payer.address();
     for payload in [
         Eip3009::new(&terms, payer).signed_by(&world.payer),
@@ -141,14 +142,8 @@ async fn to_come(world: &World, factory: Address) -> (Address, Bytes) {
     (wallet, deployment.into())
 }
 
-fn wrapped(
-    world: &World,
-    wallet: Address,
-    factory: Address,
-    calldata: &Bytes,
-    owner: &PrivateKeySigner,
-) -> Value {
-    let terms = world.terms();
+fn wrapped(wallet: Address, factory: Address, calldata: &Bytes, owner: &PrivateKeySigner) -> Value {
+    let terms = price();
     let payment = Eip3009::new(&terms, wallet);
     let inner = sign::signature(owner, payment.digest());
     let signature = sign::undeployed(factory, calldata, &inner);

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::harness::chain::{USDC, WEALTH};
 use crate::harness::sign::{Eip3009, Permit2};
-use crate::harness::world::{ELSEWHERE, PRICE, World, setModeCall, transferCall};
+use crate::harness::world::{ELSEWHERE, PRICE, World, price, setModeCall, transferCall};
 
 const WALLET: Address = address!("0x00000000000000000000000000000000be1c00aa");
 const OTHER: Address = address!("0x00000000000000000000000000000000000cafe9");
@@ -203,7 +203,7 @@ async fn an_account_that_loses_its_code_pays_by_its_key_again() {
 
 /// The wallet pays by EIP-3009 and by Permit2, signed by its owner.
 fn wallet_payments(world: &World) -> [Value; 2] {
-    let terms = world.terms();
+    let terms = price();
     let authorized = Eip3009::new(&terms, WALLET).signed_by(&world.payer);
     let permitted = Permit2::new(&terms, WALLET).signed_by(&world.payer);
     [authorized, permitted].map(|payload| terms.v2(&payload, &Value::Null))

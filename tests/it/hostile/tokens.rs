@@ -10,8 +10,8 @@ use super::{
 use crate::harness::chain::USDC;
 use crate::harness::sign::{Eip3009, Permit2};
 use crate::harness::world::{
-    ELSEWHERE, PRICE, World, setBurnGasCall, setForgerCall, setSilentCall, setWrongRecipientCall,
-    setWrongValueCall, transfer_call,
+    ELSEWHERE, PRICE, World, price_elsewhere, setBurnGasCall, setForgerCall, setSilentCall,
+    setWrongRecipientCall, setWrongValueCall, transfer_call,
 };
 
 const FORGER: Address = address!("0x00000000000000000000000000000000be1c0f00");
@@ -49,7 +49,7 @@ async fn a_lying_token_does_not_hold_up_the_payments_of_others() {
     let approve = approve_permit2();
     let approval = world.sandbox.send_first(payer, ELSEWHERE, approve).await;
     assert_eq!(world.sandbox.receipt(approval).await["status"], "0x1");
-    let terms = world.terms_elsewhere();
+    let terms = price_elsewhere();
     let payload = Permit2::new(&terms, payer).signed_by(&world.payer);
     let lie = terms.v2(&payload, &Value::Null);
     let honest = world.eip3009(|_| {});
@@ -96,7 +96,7 @@ async fn a_token_that_burns_gas_after_the_simulation_costs_at_most_the_cap() {
 async fn a_token_that_does_nothing_is_no_token() {
     let world = World::with(|settings| settings.set("EVM_ANY_ASSET", "true")).await;
     world.place("EmptyContract", ELSEWHERE).await;
-    let terms = world.terms_elsewhere();
+    let terms = price_elsewhere();
     let payer = world.payer.address();
 
     let payload = Eip3009::new(&terms, payer).signed_by(&world.payer);

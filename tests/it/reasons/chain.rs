@@ -7,7 +7,8 @@ use x402_facilitator::dev::keys;
 use crate::harness::chain::USDC;
 use crate::harness::sign::{EXACT_PROXY, Eip3009, PERMIT2, Permit2, Terms};
 use crate::harness::world::{
-    ELSEWHERE, PRICE, World, permit2_nonces_slot, setPausedCall, transfer_call,
+    ELSEWHERE, PRICE, World, permit2_nonces_slot, price, price_elsewhere, setPausedCall,
+    transfer_call,
 };
 
 type Stage = (World, Value);
@@ -48,8 +49,8 @@ pub(super) async fn poor_payer() -> Stage {
     let world = World::new().await;
     let payer = keys::account("poor", 0);
     world.sandbox.mint(USDC, payer.address(), PRICE - 1).await;
-    let payment = Eip3009::new(&world.terms(), payer.address());
-    let body = world.terms().v2(&payment.signed_by(&payer), &Value::Null);
+    let payment = Eip3009::new(&price(), payer.address());
+    let body = price().v2(&payment.signed_by(&payer), &Value::Null);
     (world, body)
 }
 
@@ -77,13 +78,12 @@ pub(super) async fn no_allowance() -> Stage {
 
 pub(super) async fn used_permit2_nonce() -> Stage {
     let world = World::new().await;
-    let payment = Permit2::new(&world.terms(), world.payer.address());
-    let word = payment.message.nonce >> 8;
-    let slot = permit2_nonces_slot(payment.from, word);
+    let payment = Permit2::new(&price(), world.payer.address());
+    let slot = permit2_nonces_slot(payment.from, payment.message.nonce >> 8);
     let used = B256::from(U256::MAX);
     world.sandbox.set_storage(PERMIT2, slot, used).await;
     let payload = payment.signed_by(&world.payer);
-    let body = world.terms().v2(&payload, &Value::Null);
+    let body = price().v2(&payload, &Value::Null);
     (world, body)
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn paused_token_by_permit2() -> Stage {
 
 /// The payer pays in the token at [`ELSEWHERE`], on changed terms.
 fn elsewhere(world: World, change: impl FnOnce(&mut Terms)) -> Stage {
-    let mut terms = world.terms_elsewhere();
+    let mut terms = price_elsewhere();
     change(&mut terms);
     let payment = Eip3009::new(&terms, world.payer.address());
     let body = terms.v2(&payment.signed_by(&world.payer), &Value::Null);
@@ -109,7 +109,7 @@ async fn newcomer(units: u64) -> Stage {
     let payer = keys::account("newcomer", 0);
     let address: Address = payer.address();
     world.sandbox.mint(USDC, address, units).await;
-    let payment = Permit2::new(&world.terms(), address);
-    let body = world.terms().v2(&payment.signed_by(&payer), &Value::Null);
+    let payment = Permit2::new(&price(), address);
+    let body = price().v2(&payment.signed_by(&payer), &Value::Null);
     (world, body)
 }

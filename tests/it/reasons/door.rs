@@ -31,14 +31,15 @@ pub(super) fn of_version_three(world: &World) -> String {
 pub(super) fn without_nonce(world: &World) -> String {
     changed(world, |body| {
         let authorization = &mut body["paymentPayload"]["payload"]["authorization"];
-        authorization.as_object_mut().unwrap().remove("nonce");
+        let members = authorization.as_object_mut();
+        members.expect("an object").remove("nonce");
     })
 }
 
 pub(super) fn with_a_hexadecimal_price(world: &World) -> String {
     changed(world, |body| {
         for terms in ["/paymentRequirements", "/paymentPayload/accepted"] {
-            body.pointer_mut(terms).unwrap()["amount"] = json!("0x9c4");
+            body.pointer_mut(terms).expect("terms")["amount"] = json!("0x9c4");
         }
     })
 }
@@ -46,7 +47,7 @@ pub(super) fn with_a_hexadecimal_price(world: &World) -> String {
 pub(super) fn of_another_scheme(world: &World) -> String {
     changed(world, |body| {
         for terms in ["/paymentRequirements", "/paymentPayload/accepted"] {
-            body.pointer_mut(terms).unwrap()["scheme"] = json!("deferred");
+            body.pointer_mut(terms).expect("terms")["scheme"] = json!("deferred");
         }
     })
 }
@@ -54,7 +55,7 @@ pub(super) fn of_another_scheme(world: &World) -> String {
 pub(super) fn on_a_network_not_served(world: &World) -> String {
     changed(world, |body| {
         for terms in ["/paymentRequirements", "/paymentPayload/accepted"] {
-            body.pointer_mut(terms).unwrap()["network"] = json!("eip155:8453");
+            body.pointer_mut(terms).expect("terms")["network"] = json!("eip155:8453");
         }
     })
 }

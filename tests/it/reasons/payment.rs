@@ -6,7 +6,7 @@ use x402_facilitator::dev::keys;
 
 use crate::harness::chain::WALLET_FACTORY;
 use crate::harness::sign::{self, Eip2612, Eip3009, Permit2, Terms};
-use crate::harness::world::World;
+use crate::harness::world::{World, price, price_elsewhere};
 
 const OTHER: Address = address!("0x00000000000000000000000000000000000cafe9");
 /// What is left of a signature's validity, of 300 seconds, when this much is taken: one second less than is asked for.
@@ -34,29 +34,29 @@ pub(super) fn accepting_another_network(world: &World) -> Value {
 pub(super) fn without_domain(world: &World) -> Value {
     let mut body = world.eip3009(|_| {});
     for terms in ["/paymentRequirements", "/paymentPayload/accepted"] {
-        body.pointer_mut(terms).unwrap()["extra"] = json!({"name": "USDC"});
+        body.pointer_mut(terms).expect("terms")["extra"] = json!({"name": "USDC"});
     }
     body
 }
 
 pub(super) fn in_an_unlisted_asset(world: &World) -> Value {
-    let terms = world.terms_elsewhere();
+    let terms = price_elsewhere();
     let payment = Eip3009::new(&terms, world.payer.address());
     terms.v2(&payment.signed_by(&world.payer), &Value::Null)
 }
 
 pub(super) fn with_an_unlisted_factory(world: &World) -> Value {
-    let payment = Eip3009::new(&world.terms(), world.payer.address());
+    let payment = Eip3009::new(&price(), world.payer.address());
     let signature = sign::signature(&world.payer, payment.digest());
     let deployment = Bytes::from(vec![1; 68]);
     let wrapped = sign::undeployed(WALLET_FACTORY, &deployment, &signature);
-    world.terms().v2(&payment.payload(&wrapped), &Value::Null)
+    price().v2(&payment.payload(&wrapped), &Value::Null)
 }
 
 pub(super) fn signed_by_another(world: &World) -> Value {
-    let payment = Eip3009::new(&world.terms(), world.payer.address());
+    let payment = Eip3009::new(&price(), world.payer.address());
     let payload = payment.signed_by(&keys::account("thief", 0));
-    world.terms().v2(&payload, &Value::Null)
+    price().v2(&payload, &Value::Null)
 }
 
 pub(super) fn to_another(world: &World) -> Value {
@@ -78,10 +78,10 @@ pub(super) fn of_another_amount(world: &World) -> Value {
 }
 
 pub(super) fn of_another_amount_v1(world: &World) -> Value {
-    let mut payment = Eip3009::new(&world.terms(), world.payer.address());
+    let mut payment = Eip3009::new(&price(), world.payer.address());
     payment.message.value -= U256::ONE;
     let payload = payment.signed_by(&world.payer);
-    world.terms().v1("base-sepolia", &payload)
+    price().v1("base-sepolia", &payload)
 }
 
 pub(super) fn permit2_for_another_spender(world: &World) -> Value {
@@ -111,9 +111,9 @@ pub(super) fn permit2_in_another_token(world: &World) -> Value {
 }
 
 pub(super) fn permit2_signed_by_another(world: &World) -> Value {
-    let payment = Permit2::new(&world.terms(), world.payer.address());
+    let payment = Permit2::new(&price(), world.payer.address());
     let payload = payment.signed_by(&keys::account("thief", 0));
-    world.terms().v2(&payload, &Value::Null)
+    price().v2(&payload, &Value::Null)
 }
 
 pub(super) fn with_a_malformed_permit(world: &World) -> Value {
@@ -150,7 +150,7 @@ fn sponsored(
     change_terms: impl FnOnce(&mut Terms),
     change: impl FnOnce(&mut Eip2612),
 ) -> Value {
-    let (terms, payer) = (world.terms(), world.payer.address());
+    let (terms, payer) = (price(), world.payer.address());
     let mut other_terms = terms.clone();
     change_terms(&mut other_terms);
     let mut permit = Eip2612::new(&other_terms, payer, 0);
