@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod cost;
 mod crash;
 mod fault_proxy;
 mod hostile;

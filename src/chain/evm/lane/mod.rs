@@ -93,13 +93,12 @@ impl Lane {
                 cause = heartbeats(&store, &lease) => Err(cause),
                 ended = self.work(&lease, &stop) => ended,
             };
+            // Whoever works next, ourselves included, need not wait for the lease to run out.
+            if let Err(cause) = store.give_back(&lease).await {
+                observe::lane_trouble(&self.chain.config.network, &self.address, &cause);
+            }
             match ended {
-                Ok(End::Stopped) => {
-                    if let Err(cause) = store.give_back(&lease).await {
-                        observe::lane_trouble(&self.chain.config.network, &self.address, &cause);
-                    }
-                    return;
-                }
+                Ok(End::Stopped) => return,
                 Ok(End::StartOver) => {}
                 Err(cause) => {
                     observe::lane_trouble(&self.chain.config.network, &self.address, &cause);
@@ -214,7 +213,7 @@ impl Lane {
         signed: &Signed,
         first: bool,
     ) -> store::Result<Option<End>> {
-        let answers = self.chain.rpc.send_raw(&signed.raw).await;
+        let answers = self.chain.rpc.send_raw(&[&signed.raw]).await.concat();
         self.note_answers(lease, transaction_id, signed, &answers, first)
             .await
     }

@@ -17,13 +17,14 @@ impl Lane {
     pub(super) async fn recover(&mut self, lease: &Lease) -> store::Result<bool> {
         let network = &self.chain.config.network;
         let account = self.signer.address();
-        let nonces = futures::try_join!(
+        let nonces = futures::join!(
             self.chain.account_nonce(account, "latest"),
             self.chain.account_nonce(account, "pending")
         );
+        // Not every node has a pending block.
         let (latest, pending) = match nonces {
-            Ok(nonces) => nonces,
-            Err(cause) => {
+            (Ok(latest), pending) => (latest, pending.unwrap_or(latest)),
+            (Err(cause), _) => {
                 observe::chain_trouble(network, &cause);
                 return Ok(false);
             }

@@ -31,6 +31,10 @@ pub(super) enum Consumption {
         block: Block,
         log_index: u64,
     },
+    /// By a transaction of ours: its own receipt says what it did.
+    Ours {
+        transaction: String,
+    },
     /// Without paying: cancelled, or its nonce invalidated.
     Cancelled,
     /// Consumed, and the transaction was not found.
@@ -79,6 +83,21 @@ impl Watcher {
             to = from - 1;
         }
         Ok(Consumption::Unknown)
+    }
+
+    /// Like [`Watcher::consumption`] for a row among many: one that cannot be asked about now does not keep the others waiting.
+    pub(super) async fn consumption_or_unknown(
+        &self,
+        settlement: &Settlement,
+        expect: &Expect,
+        at: &Block,
+    ) -> Consumption {
+        self.consumption(settlement, expect, at)
+            .await
+            .unwrap_or_else(|cause| {
+                self.tell(&cause);
+                Consumption::Unknown
+            })
     }
 
     async fn is_consumed(&self, expect: &Expect, at: &Block) -> Result<bool, Trouble> {
@@ -131,6 +150,16 @@ impl Watcher {
         };
         if !is_of_this_payment(&receipt, &input.input, expect) {
             return Ok(None);
+        }
+        if self
+            .chain
+            .store
+            .is_ours(&receipt.transaction_hash.to_lowercase())
+            .await?
+        {
+            return Ok(Some(Consumption::Ours {
+                transaction: receipt.transaction_hash,
+            }));
         }
         Ok(Some(match payment_log(&receipt.logs, expect) {
             Some(log_index) => Consumption::Paid {

@@ -14,7 +14,7 @@ use crate::chain::evm::work::{Expect, Guard};
 use crate::clock::UnixMillis;
 use crate::observe;
 use crate::protocol::Reason;
-use crate::store::{Block, InFlight, Mined, Settlement, Verdict};
+use crate::store::{Block, InFlight, Mined, Settlement, Stage, Verdict};
 
 /// How long a payment that goes back into the queue may wait there.
 const REQUEUE_FOR: Duration = Duration::from_secs(20);
@@ -33,16 +33,18 @@ impl Watcher {
         let mut verdicts = Vec::with_capacity(settlements.len());
         for settlement in &settlements {
             let (_, expect) = read_work(settlement)?;
-            let verdict = match receipt
+            let paid = receipt
                 .succeeded()
                 .then(|| payment_log(&receipt.logs, &expect))
-                .flatten()
-            {
+                .flatten();
+            let verdict = match paid {
                 Some(log_index) => Verdict::Settled {
                     transaction: receipt.transaction_hash.clone(),
                     block: receipt.block(),
                     log_index,
                 },
+                // Another transaction of ours took it over: that one's end decides.
+                None if !is_active(transaction, settlement) => continue,
                 None => {
                     self.judge_unpaid(transaction, settlement, &expect, receipt, alone)
                         .await?
@@ -88,21 +90,30 @@ impl Watcher {
                 block,
                 log_index,
             }),
-            Consumption::Cancelled | Consumption::Unknown
-                if carried && consumes(&receipt.logs, expect, alone) =>
-            {
-                Ok(unproven(receipt))
-            }
             Consumption::Cancelled => Ok(failed(
                 Reason::InvalidExactEvmNonceAlreadyUsed,
                 "the authorization was consumed without paying",
                 receipt,
             )),
-            Consumption::Unknown => Err(Trouble::Chain(crate::chain::evm::Error::Unavailable(
-                "the authorization is consumed and its transaction was not found yet".to_owned(),
-            ))),
+            Consumption::Ours { transaction } if transaction == receipt.transaction_hash => {
+                Ok(consumed_in_vain(receipt))
+            }
+            // A transfer that a token keeps quiet about leaves nothing to find.
+            Consumption::Unknown if carried && alone && settles_permit2(receipt, expect) => {
+                Ok(consumed_in_vain(receipt))
+            }
+            Consumption::Ours { .. } | Consumption::Unknown => {
+                Err(Trouble::Chain(crate::chain::evm::Error::Unavailable(
+                    "the authorization is consumed and its transaction was not found yet"
+                        .to_owned(),
+                )))
+            }
             Consumption::Unused if carried && alone => Ok(if receipt.succeeded() {
-                unproven(receipt)
+                failed(
+                    Reason::InvalidExactEvmTransferEventMismatch,
+                    "the transaction succeeded without the expected transfer",
+                    receipt,
+                )
             } else {
                 failed(
                     Reason::InvalidExactEvmTransactionFailed,
@@ -148,39 +159,33 @@ impl Watcher {
                 if settlement.expires_at > past {
                     continue;
                 }
-                let (_, expect) = read_work(&settlement)?;
+                let Ok((_, expect)) = read_work(&settlement) else {
+                    continue;
+                };
                 let verdict = match self
-                    .consumption(&settlement, &expect, &block.block())
-                    .await?
+                    .consumption_or_unknown(&settlement, &expect, &block.block())
+                    .await
                 {
                     Consumption::Unused => Verdict::Expired {
                         block: block.block(),
                     },
                     Consumption::Paid {
-                        transaction: hash,
+                        transaction,
                         block,
                         log_index,
-                    } => {
-                        if transaction
-                            .attempts
-                            .iter()
-                            .any(|attempt| attempt.hash.eq_ignore_ascii_case(&hash))
-                        {
-                            continue; // Ours: its receipt is on the way.
-                        }
-                        Verdict::Elsewhere {
-                            transaction: hash,
-                            block,
-                            log_index,
-                        }
-                    }
+                    } => Verdict::Elsewhere {
+                        transaction,
+                        block,
+                        log_index,
+                    },
                     Consumption::Cancelled => Verdict::Failed {
                         reason: Reason::InvalidExactEvmNonceAlreadyUsed,
                         message: Some("the authorization was consumed without paying".to_owned()),
                         transaction: None,
                         block: Some(block.block()),
                     },
-                    Consumption::Unknown => continue,
+                    // Ours: its receipt is on the way.
+                    Consumption::Ours { .. } | Consumption::Unknown => continue,
                 };
                 self.chain.store.conclude(&settlement.id, &verdict).await?;
                 observe::concluded(&self.chain.config.network, &settlement.id, &verdict);
@@ -197,10 +202,12 @@ impl Watcher {
     ) -> Result<(), Trouble> {
         let now = i64::try_from(head.timestamp()).unwrap_or(i64::MAX);
         for settlement in failed {
-            let (_, expect) = read_work(&settlement)?;
+            let Ok((_, expect)) = read_work(&settlement) else {
+                continue;
+            };
             match self
-                .consumption(&settlement, &expect, &head.block())
-                .await?
+                .consumption_or_unknown(&settlement, &expect, &head.block())
+                .await
             {
                 Consumption::Paid {
                     transaction,
@@ -215,8 +222,10 @@ impl Watcher {
                     self.chain.store.conclude(&settlement.id, &verdict).await?;
                     observe::concluded(&self.chain.config.network, &settlement.id, &verdict);
                 }
-                Consumption::Cancelled => self.chain.store.finish_failed(&settlement.id).await?,
-                // Consumed without a trace, by our own transaction where a token lied: past the window nothing will be found.
+                Consumption::Cancelled | Consumption::Ours { .. } => {
+                    self.chain.store.finish_failed(&settlement.id).await?;
+                }
+                // What was consumed without a trace stays so: past the window nothing will be found.
                 Consumption::Unused | Consumption::Unknown if settlement.expires_at <= now => {
                     self.chain.store.finish_failed(&settlement.id).await?;
                 }
@@ -224,6 +233,22 @@ impl Watcher {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether this transaction is the one that the settlement waits for.
+pub(super) fn is_active(transaction: &InFlight, settlement: &Settlement) -> bool {
+    match &settlement.stage {
+        Stage::Submitted { transaction: hash } => transaction
+            .attempts
+            .iter()
+            .any(|attempt| attempt.hash == *hash),
+        Stage::Queued
+        | Stage::Settled { .. }
+        | Stage::SettledElsewhere { .. }
+        | Stage::Failed { .. }
+        | Stage::Expired { .. }
+        | Stage::Released { .. } => false,
     }
 }
 
@@ -236,40 +261,33 @@ fn failed(reason: Reason, message: &str, receipt: &Receipt) -> Verdict {
     }
 }
 
-fn unproven(receipt: &Receipt) -> Verdict {
+fn consumed_in_vain(receipt: &Receipt) -> Verdict {
     failed(
         Reason::InvalidExactEvmTransferEventMismatch,
-        "the transaction succeeded without the expected transfer",
+        "the transaction consumed the authorization without the expected transfer",
         receipt,
     )
 }
 
-/// Whether the transaction of these logs consumed the authorization itself. The proxy names no nonce: its word counts where it settled one
-/// payment only.
-fn consumes(logs: &[Log], expect: &Expect, alone: bool) -> bool {
-    match &expect.guard {
-        Guard::Eip3009 { nonce, .. } => uses(logs, expect, *nonce),
-        Guard::Permit2 { .. } => alone && settles(logs),
-    }
-}
-
-/// Whether the asset says that it consumed this very nonce.
-fn uses(logs: &[Log], expect: &Expect, nonce: B256) -> bool {
-    let used = [
-        Token::AuthorizationUsed::SIGNATURE_HASH,
-        expect.from.into_word(),
-        nonce,
-    ];
-    logs.iter()
-        .any(|log| log.address == expect.asset && log.topics == used)
+/// Whether the transaction settled a Permit2 payment, as the proxy tells it. It does not tell which: that is known of one that carries no other.
+fn settles_permit2(receipt: &Receipt, expect: &Expect) -> bool {
+    matches!(expect.guard, Guard::Permit2 { .. }) && settles(&receipt.logs)
 }
 
 /// The index of the log that proves the payment: the exact transfer by the asset itself and, for EIP-3009, the very nonce's consumption.
 pub(super) fn payment_log(logs: &[Log], expect: &Expect) -> Option<u64> {
-    if let Guard::Eip3009 { nonce, .. } = &expect.guard
-        && !uses(logs, expect, *nonce)
-    {
-        return None;
+    if let Guard::Eip3009 { nonce, .. } = &expect.guard {
+        let used = [
+            Token::AuthorizationUsed::SIGNATURE_HASH,
+            expect.from.into_word(),
+            *nonce,
+        ];
+        let consumed = logs
+            .iter()
+            .any(|log| log.address == expect.asset && log.topics == used);
+        if !consumed {
+            return None;
+        }
     }
     let paid = [
         Token::Transfer::SIGNATURE_HASH,
@@ -290,7 +308,6 @@ mod tests {
     use alloy::primitives::{Address, Bytes, U64, address};
 
     use super::*;
-    use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, ExactPermit2Proxy};
 
     const ASSET: Address = address!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
     const FROM: Address = address!("0x00000000000000000000000000000000000000f1");
@@ -364,31 +381,5 @@ mod tests {
         ] {
             assert_eq!(payment_log(&logs, &expect()), None, "{logs:?}");
         }
-    }
-
-    #[test]
-    fn a_transaction_consumes_what_its_own_logs_say() {
-        assert!(consumes(&[used(7)], &expect(), false));
-        for logs in [vec![], vec![used(8)], vec![transfer(ASSET, FROM, TO, 500)]] {
-            assert!(!consumes(&logs, &expect(), true), "{logs:?}");
-        }
-        let permit2 = Expect {
-            guard: Guard::Permit2 {
-                nonce: U256::from(7),
-                deadline: U256::MAX,
-            },
-            ..expect()
-        };
-        let settled = |by| {
-            log(
-                by,
-                vec![ExactPermit2Proxy::Settled::SIGNATURE_HASH],
-                None,
-                0,
-            )
-        };
-        assert!(consumes(&[settled(EXACT_PERMIT2_PROXY)], &permit2, true));
-        assert!(!consumes(&[settled(EXACT_PERMIT2_PROXY)], &permit2, false));
-        assert!(!consumes(&[settled(ASSET)], &permit2, true));
     }
 }

@@ -6,6 +6,7 @@ use alloy::primitives::Address;
 use serde_json::json;
 
 use super::guard::Consumption;
+use super::judge::is_active;
 use super::{Receipt, Trouble, Watcher};
 use crate::chain::evm::Error;
 use crate::chain::evm::chain::{Chain, Head, parse, tag};
@@ -137,10 +138,15 @@ impl Watcher {
             }
             let mut verdicts = Vec::new();
             for settlement in self.chain.store.submitted_in(&transaction.id).await? {
-                let (_, expect) = read_work(&settlement)?;
+                if !is_active(transaction, &settlement) {
+                    continue;
+                }
+                let Ok((_, expect)) = read_work(&settlement) else {
+                    continue;
+                };
                 let verdict = match self
-                    .consumption(&settlement, &expect, &head.block())
-                    .await?
+                    .consumption_or_unknown(&settlement, &expect, &head.block())
+                    .await
                 {
                     Consumption::Paid {
                         transaction,
@@ -159,7 +165,7 @@ impl Watcher {
                     },
                     Consumption::Unused => self.requeue(&settlement),
                     // Not proven, so nothing is said about any payment in it.
-                    Consumption::Unknown => return Ok(()),
+                    Consumption::Ours { .. } | Consumption::Unknown => return Ok(()),
                 };
                 verdicts.push((settlement.id, verdict));
             }
