@@ -4,6 +4,7 @@ mod chain;
 mod door;
 mod payment;
 mod settling;
+mod shapes;
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
