@@ -167,15 +167,24 @@ async fn a_wallet_deployed_already_pays_whatever_factory_its_wrapper_names() {
 async fn a_wallet_that_somebody_else_deploys_first_pays_all_the_same() {
     let world = world_with_factory("BenchWalletFactory", WALLET_FACTORY).await;
     let terms = price();
-    let (_, payload) = undeployed(&world, WALLET_FACTORY, &terms).await;
+    let (wallet, payload) = undeployed(&world, WALLET_FACTORY, &terms).await;
     let body = Version::V2.body(&terms, &payload);
+    world.sandbox.hold_blocks().await;
+    let interfere = async {
+        world.sandbox.pooled(world.signer).await;
+        let owner = world.payer.address();
+        world.place_wallet("BenchWallet", wallet, owner).await;
+        // Real factories revert when the wallet is there.
+        world.place("RevertingFactory", WALLET_FACTORY).await;
+        world.sandbox.mine(1).await;
+    };
 
-    let call = create(&world).abi_encode().into();
-    let answer = world.settle_after(&body, WALLET_FACTORY, call).await;
+    let (answer, ()) = tokio::join!(world.client.settle(&body), interfere);
 
     assert_eq!(answer.body["success"], true, "{}", answer.body);
     let earned = world.sandbox.balance_of(USDC, terms.pay_to).await;
     assert_eq!(earned, terms.amount);
+    world.sandbox.release_blocks().await;
     world.close().await;
 }
 

@@ -62,10 +62,11 @@ async fn a_lying_token_does_not_hold_up_the_payments_of_others() {
 }
 
 #[tokio::test]
-async fn a_token_that_burns_all_gas_is_refused_before_signing() {
+async fn a_token_that_burns_gas_is_refused_before_signing() {
     let world = World::new().await;
     world.place("SilentToken", USDC).await;
-    for units in [U256::MAX, U256::from(1_000_000)] {
+    // The least of them fits what a contract wallet may cost, not what a transfer may.
+    for units in [150_000, 1_000_000, u64::MAX].map(U256::from) {
         world.call(USDC, setBurnGasCall { units }).await;
         let reason = "invalid_exact_evm_transaction_simulation_failed";
         assert_refused(&world, &pay(&world, false), reason).await;
