@@ -10,3 +10,4 @@ pub(crate) mod proxy;
 pub(crate) mod rpc;
 pub(crate) mod scratch;
 pub(crate) mod sign;
+pub(crate) mod world;

@@ -213,19 +213,20 @@ fn is_of_this_payment(receipt: &Receipt, input: &[u8], expect: &Expect) -> bool 
         Guard::Eip3009 { .. } => true,
         Guard::Permit2 { nonce, .. } => {
             let word = nonce.to_be_bytes::<32>();
-            let settled = [
-                ExactPermit2Proxy::Settled::SIGNATURE_HASH,
-                ExactPermit2Proxy::SettledWithPermit::SIGNATURE_HASH,
-            ];
             let carries = input.windows(32).any(|window| window == word);
-            let by_proxy = receipt.logs.iter().any(|log| {
-                log.address == EXACT_PERMIT2_PROXY
-                    && log
-                        .topics
-                        .first()
-                        .is_some_and(|topic| settled.contains(topic))
-            });
-            carries && by_proxy
+            carries && settles(&receipt.logs)
         }
     }
+}
+
+/// Whether the proxy says that it settled.
+pub(super) fn settles(logs: &[Log]) -> bool {
+    let settled = [
+        ExactPermit2Proxy::Settled::SIGNATURE_HASH,
+        ExactPermit2Proxy::SettledWithPermit::SIGNATURE_HASH,
+    ];
+    logs.iter().any(|log| {
+        let topic = log.topics.first();
+        log.address == EXACT_PERMIT2_PROXY && topic.is_some_and(|topic| settled.contains(topic))
+    })
 }

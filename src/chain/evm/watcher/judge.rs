@@ -5,7 +5,7 @@ use std::time::Duration;
 use alloy::primitives::{B256, U256};
 use alloy::sol_types::SolEvent;
 
-use super::guard::Consumption;
+use super::guard::{Consumption, settles};
 use super::{Log, Receipt, Trouble, Watcher};
 use crate::chain::evm::chain::Head;
 use crate::chain::evm::contracts::Token;
@@ -96,11 +96,11 @@ impl Watcher {
                 receipt,
             )),
             Consumption::Ours { transaction } if transaction == receipt.transaction_hash => {
-                Ok(failed(
-                    Reason::InvalidExactEvmTransferEventMismatch,
-                    "the transaction consumed the authorization without the expected transfer",
-                    receipt,
-                ))
+                Ok(consumed_in_vain(receipt))
+            }
+            // A transfer that a token keeps quiet about leaves nothing to find.
+            Consumption::Unknown if carried && alone && settles_permit2(receipt, expect) => {
+                Ok(consumed_in_vain(receipt))
             }
             Consumption::Ours { .. } | Consumption::Unknown => {
                 Err(Trouble::Chain(crate::chain::evm::Error::Unavailable(
@@ -232,7 +232,8 @@ impl Watcher {
                 Consumption::Cancelled | Consumption::Ours { .. } => {
                     self.chain.store.finish_failed(&settlement.id).await?;
                 }
-                Consumption::Unused if settlement.expires_at <= now => {
+                // What was consumed without a trace stays so: past the window nothing will be found.
+                Consumption::Unused | Consumption::Unknown if settlement.expires_at <= now => {
                     self.chain.store.finish_failed(&settlement.id).await?;
                 }
                 Consumption::Unused | Consumption::Unknown => {}
@@ -265,6 +266,19 @@ fn failed(reason: Reason, message: &str, receipt: &Receipt) -> Verdict {
         transaction: Some(receipt.transaction_hash.clone()),
         block: Some(Block { ..receipt.block() }),
     }
+}
+
+fn consumed_in_vain(receipt: &Receipt) -> Verdict {
+    failed(
+        Reason::InvalidExactEvmTransferEventMismatch,
+        "the transaction consumed the authorization without the expected transfer",
+        receipt,
+    )
+}
+
+/// Whether the transaction settled a Permit2 payment, as the proxy tells it. It does not tell which: that is known of one that carries no other.
+fn settles_permit2(receipt: &Receipt, expect: &Expect) -> bool {
+    matches!(expect.guard, Guard::Permit2 { .. }) && settles(&receipt.logs)
 }
 
 /// The index of the log that proves the payment: the exact transfer by the asset itself and, for EIP-3009, the very nonce's consumption.
