@@ -4,10 +4,17 @@
 
 mod harness;
 
+mod clients;
 mod crash;
+mod door;
+mod drain;
 mod fault_proxy;
 mod pay;
 mod postgres;
 mod reference;
+mod repeats;
 mod sandbox;
+mod secrets;
+mod start;
 mod store;
+mod supported;
