@@ -13,6 +13,7 @@ use x402_facilitator::clock::Clock;
 use crate::harness::chain::{Sandbox, USDC};
 use crate::harness::facilitator::{Facilitator, Settings};
 use crate::harness::http::{Answer, Client};
+use crate::harness::proxy::{Fault, Proxy};
 use crate::harness::sign::{self, Eip3009, Permit2, Terms};
 
 const PAYEE: Address = address!("0x000000000000000000000000000000000000d0b1");
@@ -175,7 +176,10 @@ async fn an_anonymous_caller_hears_a_success_once_whatever_key_it_gives() {
     let transaction = success(&settle_as(&client, &[key], &body).await);
 
     duplicate(&settle_as(&client, &[key], &body).await, &transaction);
-    duplicate(&settle_as(&client, &[ALICE, key], &body).await, &transaction);
+    duplicate(
+        &settle_as(&client, &[ALICE, key], &body).await,
+        &transaction,
+    );
     duplicate(&client.settle(&body).await, &transaction);
 }
 
@@ -383,7 +387,11 @@ async fn a_settlement_is_on_record_under_its_id_key_and_transaction_also_after_a
     let id = view["id"].as_str().unwrap();
     let upper = key_of(&payment).to_uppercase();
     for reference in [id, &id.to_uppercase(), &upper] {
-        assert_eq!(get(&client, &[ALICE], reference).await.body, view, "{reference}");
+        assert_eq!(
+            get(&client, &[ALICE], reference).await.body,
+            view,
+            "{reference}"
+        );
     }
     for reference in [&transaction, &transaction.to_uppercase()] {
         let list = get(&client, &[ALICE], reference).await;
@@ -402,4 +410,34 @@ async fn a_settlement_is_on_record_under_its_id_key_and_transaction_also_after_a
     let replayed = settle_as(&client, &[ALICE, key], &body).await;
     assert_eq!(replayed.body, first.body);
     assert_eq!(replayed.header("idempotency-replayed"), "true");
+}
+
+#[tokio::test]
+async fn a_twin_whose_check_comes_after_the_payment_is_a_duplicate_and_not_a_bad_payment() {
+    let stage = Stage::new().await;
+    let proxy = Proxy::start(stage.sandbox.url()).await;
+    let settings = stage.settings.clone();
+    let settings = settings.set("EVM_RPC_URL_BASE_SEPOLIA", proxy.url());
+    let facilitator = Facilitator::start(settings).await;
+    let (client, body) = (facilitator.client(), stage.body());
+    proxy.plan("eth_call", 2, Fault::Delay(Duration::from_secs(2)));
+
+    let first = async {
+        // Both late twins have looked at the record and are asking the chain.
+        while proxy.calls("eth_call").len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        client.settle(&body).await
+    };
+    let (settled, verified, first) =
+        tokio::join!(client.settle(&body), client.verify(&body), first);
+
+    let transaction = success(&first);
+    duplicate(&settled, &transaction);
+    assert_eq!(
+        verified.reason(),
+        "duplicate_settlement",
+        "{}",
+        verified.text
+    );
 }

@@ -67,9 +67,9 @@ impl Client {
     ) -> Answer {
         let url = format!("{}{path}", self.base);
         let request = self.client.request(method, url).body(body);
-        let request = headers
-            .iter()
-            .fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
         answer(request.send().await).await.expect("an HTTP answer")
     }
 
