@@ -53,6 +53,12 @@ impl Settings {
         self
     }
 
+    /// Leaves a variable unset.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.values.retain(|(known, _)| known != name);
+        self
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
