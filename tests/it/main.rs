@@ -10,4 +10,5 @@ mod pay;
 mod postgres;
 mod reference;
 mod sandbox;
+mod signing;
 mod store;
