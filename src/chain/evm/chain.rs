@@ -65,7 +65,7 @@ impl Chain {
         }
     }
 
-    /// The calls whose answers [`read_market`] takes.
+    /// The calls whose answers `read_market` takes.
     pub fn market_calls() -> [Call; 3] {
         [
             ("eth_getBlockByNumber", json!(["latest", false])),
@@ -114,7 +114,7 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(
 
 /// An `eth_call` at the newest block, or pinned to one.
 pub(super) fn eth_call(call: Value, tag: &str) -> Call {
-    ("eth_call", json!([call, tag]))
+    ("eth_call", Value::Array(vec![call, tag.into()]))
 }
 
 /// A number as a block tag.

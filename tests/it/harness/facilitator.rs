@@ -62,7 +62,7 @@ impl Settings {
             self.folder.path().display().to_string(),
         );
         let values = self.values.iter().cloned().chain([data_dir]);
-        Config::load(&Environment::from_iter(values))
+        Config::load(&values.collect::<Environment>())
             .unwrap_or_else(|problems| panic!("{problems}"))
     }
 }
@@ -163,7 +163,7 @@ async fn said(output: &mut Lines<BufReader<ChildStdout>>, prefix: &str) -> Strin
         }
         panic!("the child ended without saying {prefix:?}")
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), wait)
+    tokio::time::timeout(std::time::Duration::from_mins(1), wait)
         .await
         .expect("the child says so within a minute")
 }
