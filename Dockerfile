@@ -25,8 +25,7 @@ COPY contracts/compiled.json contracts/compiled.json
 RUN touch src/main.rs src/lib.rs \
  && cargo build --release --locked --bin x402-facilitator \
  && install -D target/release/x402-facilitator /out/usr/local/bin/x402-facilitator \
- && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt \
- && install -d -m 0700 -o 10001 -g 10001 /out/data
+ && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt
 
 FROM debian:${DEBIAN}-slim
 ARG VERSION=0.1.0
@@ -41,6 +40,7 @@ COPY --from=build /out /
 
 # The embedded database and the throwaway key, for testnets; mount a volume here to keep them. There is no VOLUME instruction,
 # because Railway refuses images that have one. Nothing else is written: the root may be read-only.
+RUN install -d -m 0700 -o 10001 -g 10001 /data
 ENV DATA_DIR=/data
 WORKDIR /data
 USER 10001:10001

@@ -52,6 +52,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .timeout(Duration::from_mins(1))
+        .no_proxy()
         .build()?;
     screen::line("x402-facilitator dev: a local chain with play money");
     let search_path = std::env::var_os("PATH").unwrap_or_default();
