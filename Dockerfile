@@ -20,7 +20,7 @@ COPY src src
 # What the binary embeds.
 COPY config/networks.toml config/networks.toml
 COPY migrations migrations
-COPY contracts/compiled.json contracts/compiled.json
+COPY contracts/compiled.json contracts/reader.hex contracts/
 # Files keep the time at which they were checked out, which may be before the layer above was built.
 RUN touch src/main.rs src/lib.rs \
  && cargo build --release --locked --bin x402-facilitator \

@@ -1,6 +1,6 @@
 //! The local sandbox: a private EVM chain with x402's contracts and funded payers. The `dev` command and the tests use it; no money path does.
 
-mod buyer;
+pub mod buyer;
 pub mod chain;
 pub mod contracts;
 pub mod keys;
@@ -147,10 +147,10 @@ async fn pay(buyer: &Buyer, all: bool) -> anyhow::Result<()> {
             .await
             .with_context(|| format!("paying by {method:?}"))?;
         screen::line(&format!(
-            "paid {} units by {method:?}: verified in {} ms, settled in {} ms, transaction {}",
+            "paid {} units by {method:?}: verified in {:.1?}, settled in {:.1?}, transaction {}",
             buyer::AMOUNT,
-            receipt.verify_millis,
-            receipt.settle_millis,
+            receipt.verify,
+            receipt.settle,
             receipt.transaction
         ));
     }

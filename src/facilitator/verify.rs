@@ -99,7 +99,9 @@ fn verdict_on_record(row: &Settlement, checked: &dyn Checked) -> Result<String, 
         );
     }
     match &row.stage {
+        // `find` leaves released rows out; one that is released between two reads frees its key.
         Stage::Queued
+        | Stage::Released { .. }
         | Stage::Submitted { .. }
         | Stage::Settled {
             delivered: None, ..
@@ -123,7 +125,5 @@ fn verdict_on_record(row: &Settlement, checked: &dyn Checked) -> Result<String, 
                 .unwrap_or("the settlement failed on chain"),
         ),
         Stage::Expired { .. } => reject(checked.expired(), "the authorization expired unused"),
-        // `find` leaves released rows out; one that is released between two reads frees its key.
-        Stage::Released { .. } => Ok(payer),
     }
 }

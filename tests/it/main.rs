@@ -4,7 +4,9 @@
 
 mod harness;
 
+mod cost;
 mod crash;
+mod deploy;
 mod fault_proxy;
 mod pay;
 mod postgres;

@@ -21,6 +21,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Largest answer we read, bytes.
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
+/// Calls in one request: what public nodes take.
+const BATCH_MAX: usize = 25;
 /// How long a node's word about its chain id counts.
 const CHAIN_CHECK: Duration = Duration::from_hours(1);
 
@@ -158,7 +160,35 @@ impl Rpc {
         if !endpoint.is_checked() {
             self.check_chain(endpoint).await?;
         }
-        self.post(&endpoint.url, calls).await
+        let chunks = calls
+            .chunks(BATCH_MAX)
+            .map(|chunk| self.post_or_split(&endpoint.url, chunk));
+        Ok(futures::future::try_join_all(chunks)
+            .await?
+            .into_iter()
+            .flatten()
+            .collect())
+    }
+
+    /// A node that takes no batches is asked one by one.
+    async fn post_or_split(
+        &self,
+        url: &Secret,
+        calls: &[Call],
+    ) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
+        match self.post(url, calls).await {
+            Err(Error::Refused { .. }) if calls.len() > 1 => {
+                let singles = calls
+                    .iter()
+                    .map(|call| self.post(url, std::slice::from_ref(call)));
+                Ok(futures::future::try_join_all(singles)
+                    .await?
+                    .into_iter()
+                    .flatten()
+                    .collect())
+            }
+            answered => answered,
+        }
     }
 
     /// A node on another chain would verify and settle nonsense: it counts as one that cannot be asked.
@@ -193,8 +223,20 @@ impl Rpc {
         let response = request.send().await.map_err(|cause| unavailable(&cause))?;
         let status = response.status();
         let bytes = read_limited(response).await?;
-        let read = parse_answers(&bytes, calls.len());
-        read.ok_or_else(|| Error::Unavailable(format!("HTTP {status} without a JSON-RPC answer")))
+        if let Some(answers) = parse_answers(&bytes, calls.len()) {
+            return Ok(answers);
+        }
+        // One error for a whole batch.
+        if let Ok(Answer {
+            error: Some(complaint),
+            ..
+        }) = serde_json::from_slice(&bytes)
+        {
+            return Err(refused(complaint));
+        }
+        Err(Error::Unavailable(format!(
+            "HTTP {status} without a JSON-RPC answer"
+        )))
     }
 }
 

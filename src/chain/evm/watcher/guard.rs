@@ -7,7 +7,7 @@ use serde_json::json;
 use super::judge::payment_log;
 use super::{Log, Receipt, Trouble, Watcher};
 use crate::chain::evm::Error;
-use crate::chain::evm::chain::{Head, eth_call, parse, parse_word, tag};
+use crate::chain::evm::chain::{Head, parse, parse_word, tag};
 use crate::chain::evm::contracts::{
     EXACT_PERMIT2_PROXY, ExactPermit2Proxy, PERMIT2, Permit2, Token,
 };
@@ -102,9 +102,11 @@ impl Watcher {
                 )
             }
         };
-        let call = eth_call(
-            json!({"to": to, "data": Bytes::from(data)}),
-            &tag(at.number),
+        // Pinned by hash (EIP-1898): a node that is on another fork, or behind, cannot answer for this block.
+        let block = json!({"blockHash": at.hash, "requireCanonical": true});
+        let call = (
+            "eth_call",
+            json!([{"to": to, "data": Bytes::from(data)}, block]),
         );
         let answers = self.chain.rpc.batch(vec![call]).await?;
         let word = parse_word(answers.first())?;

@@ -1,5 +1,7 @@
 //! From receipts to verdicts. The logs decide, never the status alone.
 
+use std::time::Duration;
+
 use alloy::primitives::{B256, U256};
 use alloy::sol_types::SolEvent;
 
@@ -7,14 +9,17 @@ use super::guard::Consumption;
 use super::{Log, Receipt, Trouble, Watcher};
 use crate::chain::evm::chain::Head;
 use crate::chain::evm::contracts::Token;
-use crate::chain::evm::lane::pull::read_work;
+use crate::chain::evm::lane::simulate::read_work;
 use crate::chain::evm::work::{Expect, Guard};
+use crate::clock::UnixMillis;
 use crate::observe;
 use crate::protocol::Reason;
 use crate::store::{Block, InFlight, Mined, Settlement, Verdict};
 
 /// How long a payment that goes back into the queue may wait there.
-const REQUEUE_FOR: std::time::Duration = std::time::Duration::from_secs(20);
+const REQUEUE_FOR: Duration = Duration::from_secs(20);
+/// A payment that found no way for so long gets no further chance.
+const GIVE_UP_AFTER: Duration = Duration::from_hours(24);
 
 impl Watcher {
     /// Notes a receipt together with what it proves about every payment in it.
@@ -105,9 +110,21 @@ impl Watcher {
                 )
             }),
             // A failure inside a batch, or a noop: nothing was decided about the payment.
-            Consumption::Unused => Ok(Verdict::Requeue {
-                deadline: self.chain.clock.now().plus(REQUEUE_FOR),
-            }),
+            Consumption::Unused => Ok(self.requeue(settlement)),
+        }
+    }
+
+    /// Back into the queue; one that has had its chances for a day goes there only to be released.
+    pub(super) fn requeue(&self, settlement: &Settlement) -> Verdict {
+        let now = self.chain.clock.now();
+        let age = UnixMillis(settlement.created_at).until(now);
+        let patience = if age < GIVE_UP_AFTER {
+            REQUEUE_FOR
+        } else {
+            Duration::ZERO
+        };
+        Verdict::Requeue {
+            deadline: now.plus(patience),
         }
     }
 
@@ -117,7 +134,10 @@ impl Watcher {
         let confirmed = head
             .number()
             .saturating_sub(self.chain.config.confirmations.saturating_sub(1));
-        for transaction in missing.iter().filter(|open| open.live_until.is_some()) {
+        for transaction in missing
+            .iter()
+            .filter(|open| open.live_until.is_some_and(|until| until <= now))
+        {
             for settlement in self.chain.store.submitted_in(&transaction.id).await? {
                 if settlement.expires_at > now {
                     continue;
@@ -169,14 +189,13 @@ impl Watcher {
     }
 
     /// Failed payments whose authorization still lives may be paid by somebody else: watched to the end of their validity.
-    pub(super) async fn watch_failed(&self, head: &Head) -> Result<(), Trouble> {
+    pub(super) async fn watch_failed(
+        &self,
+        failed: Vec<Settlement>,
+        head: &Head,
+    ) -> Result<(), Trouble> {
         let now = i64::try_from(head.timestamp()).unwrap_or(i64::MAX);
-        for settlement in self
-            .chain
-            .store
-            .failed_unfinished(&self.chain.config.network)
-            .await?
-        {
+        for settlement in failed {
             let (_, expect) = read_work(&settlement)?;
             match self
                 .consumption(&settlement, &expect, &head.block())
@@ -241,7 +260,7 @@ pub(super) fn payment_log(logs: &[Log], expect: &Expect) -> Option<u64> {
             && log.topics == paid
             && U256::try_from_be_slice(&log.data) == Some(value.into())
     })?;
-    Some(log.log_index.to())
+    Some(log.index.to())
 }
 
 #[cfg(test)]
@@ -276,7 +295,7 @@ mod tests {
             address,
             topics,
             data,
-            log_index: U64::from(index),
+            index: U64::from(index),
             transaction_hash: None,
         }
     }

@@ -9,7 +9,7 @@ use super::guard::Consumption;
 use super::{Receipt, Trouble, Watcher};
 use crate::chain::evm::Error;
 use crate::chain::evm::chain::{Chain, Head, parse, tag};
-use crate::chain::evm::lane::pull::read_work;
+use crate::chain::evm::lane::simulate::read_work;
 use crate::chain::evm::rpc::Call;
 use crate::observe;
 use crate::protocol::Reason;
@@ -40,12 +40,11 @@ impl Watcher {
     }
 
     /// Closes what the node calls final, after one last comparison.
-    pub(super) async fn finalise(&self, head: &Head) -> Result<(), Trouble> {
-        let not_final = self
-            .chain
-            .store
-            .not_final(&self.chain.config.network)
-            .await?;
+    pub(super) async fn finalise(
+        &self,
+        not_final: Vec<NotFinal>,
+        head: &Head,
+    ) -> Result<(), Trouble> {
         if not_final.is_empty() {
             return Ok(());
         }
@@ -116,12 +115,24 @@ impl Watcher {
         head: &Head,
     ) -> Result<(), Trouble> {
         let now = self.chain.clock.now().0;
+        let mut next_nonces: BTreeMap<&str, u64> = BTreeMap::new();
         for transaction in missing {
             let waited = transaction
                 .attempts
                 .last()
                 .map_or(0, |attempt| now.saturating_sub(attempt.created_at));
-            if waited < REPLACED_GRACE_MILLIS || !self.is_replaced(transaction).await? {
+            let Ok(signer) = transaction.signer.parse::<Address>() else {
+                continue;
+            };
+            if waited < REPLACED_GRACE_MILLIS {
+                continue;
+            }
+            let next = match next_nonces.get(transaction.signer.as_str()) {
+                Some(next) => *next,
+                None => self.chain.account_nonce(signer, "latest").await?,
+            };
+            next_nonces.insert(&transaction.signer, next);
+            if next <= transaction.account_nonce || !self.is_replaced(signer, transaction).await? {
                 continue;
             }
             let mut verdicts = Vec::new();
@@ -146,13 +157,7 @@ impl Watcher {
                         transaction: None,
                         block: Some(head.block()),
                     },
-                    Consumption::Unused => Verdict::Requeue {
-                        deadline: self
-                            .chain
-                            .clock
-                            .now()
-                            .plus(std::time::Duration::from_secs(20)),
-                    },
+                    Consumption::Unused => self.requeue(&settlement),
                     // Not proven, so nothing is said about any payment in it.
                     Consumption::Unknown => return Ok(()),
                 };
@@ -174,10 +179,7 @@ impl Watcher {
         Ok(())
     }
 
-    async fn is_replaced(&self, transaction: &InFlight) -> Result<bool, Trouble> {
-        let Ok(signer) = transaction.signer.parse::<Address>() else {
-            return Ok(false);
-        };
+    async fn is_replaced(&self, signer: Address, transaction: &InFlight) -> Result<bool, Trouble> {
         let is_final = consumed(&self.chain, signer, "finalized", transaction.account_nonce).await;
         let mut calls: Vec<Call> = vec![("eth_getTransactionCount", json!([signer, "latest"]))];
         calls.extend(
@@ -189,9 +191,12 @@ impl Watcher {
         let mut witnesses = 0;
         for answers in self.chain.rpc.ask_all(&calls).await {
             let Ok(answers) = answers else { continue };
-            let count: alloy::primitives::U64 = parse(answers.first())?;
+            let Ok(count) = parse::<alloy::primitives::U64>(answers.first()) else {
+                continue;
+            };
             for answer in answers.get(1..).unwrap_or_default() {
-                if parse::<Option<Receipt>>(Some(answer))?.is_some() {
+                // A receipt, or an answer that might have been one.
+                if !matches!(parse::<Option<Receipt>>(Some(answer)), Ok(None)) {
                     return Ok(false);
                 }
             }
