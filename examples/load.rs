@@ -32,7 +32,7 @@ async fn main() -> anyhow::Result<()> {
 
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
-        .timeout(Duration::from_secs(60))
+        .timeout(Duration::from_mins(1))
         .build()?;
     let sandbox = start_chain(client.clone()).await?;
     let config = configure(&sandbox, &database, &folder)?;

@@ -7,6 +7,7 @@ mod harness;
 mod clients;
 mod cost;
 mod crash;
+mod deploy;
 mod door;
 mod drain;
 mod fault_proxy;

@@ -79,7 +79,7 @@ impl Settings {
     }
 
     pub(crate) fn load(&self) -> Config {
-        Config::load(&Environment::from_iter(self.pairs()))
+        Config::load(&self.pairs().into_iter().collect::<Environment>())
             .unwrap_or_else(|problems| panic!("{problems}"))
     }
 }
@@ -180,7 +180,7 @@ async fn said(output: &mut Lines<BufReader<ChildStdout>>, prefix: &str) -> Strin
         }
         panic!("the child ended without saying {prefix:?}")
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), wait)
+    tokio::time::timeout(std::time::Duration::from_mins(1), wait)
         .await
         .expect("the child says so within a minute")
 }
