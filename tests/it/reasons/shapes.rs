@@ -74,104 +74,7 @@ async fn a_field_tampered_with_breaks_the_signature_first() {
 #[tokio::test]
 async fn payloads_and_terms_that_no_contract_would_take_cost_no_read() {
     let world = World::new().await;
-    for (name, pointer, value, reason) in [
-        (
-            "zero price",
-            "/paymentRequirements/amount",
-            json!("0"),
-            "invalid_payment_requirements",
-        ),
-        (
-            "no price",
-            "/paymentRequirements/amount",
-            json!(null),
-            "invalid_payment_requirements",
-        ),
-        (
-            "negative price",
-            "/paymentRequirements/amount",
-            json!("-1"),
-            "invalid_payment_requirements",
-        ),
-        (
-            "price as a number",
-            "/paymentRequirements/amount",
-            json!(2500),
-            "invalid_payment_requirements",
-        ),
-        (
-            "nobody paid",
-            "/paymentRequirements/payTo",
-            json!(Address::ZERO),
-            "invalid_payment_requirements",
-        ),
-        (
-            "short payee",
-            "/paymentRequirements/payTo",
-            json!("0x12"),
-            "invalid_payment_requirements",
-        ),
-        (
-            "no time",
-            "/paymentRequirements/maxTimeoutSeconds",
-            json!(0),
-            "invalid_payment_requirements",
-        ),
-        (
-            "version 1 name",
-            "/paymentRequirements/network",
-            json!("base-sepolia"),
-            "invalid_network",
-        ),
-        (
-            "no payload",
-            "/paymentPayload/payload",
-            json!("text"),
-            "invalid_payload",
-        ),
-        (
-            "other version",
-            "/x402Version",
-            json!(1),
-            "invalid_x402_version",
-        ),
-        (
-            "no version",
-            "/paymentPayload/x402Version",
-            json!(null),
-            "invalid_x402_version",
-        ),
-        (
-            "short payer",
-            "/paymentPayload/payload/authorization/from",
-            json!("0x12"),
-            "invalid_payload",
-        ),
-        (
-            "no payer",
-            "/paymentPayload/payload/authorization/from",
-            json!(Address::ZERO),
-            "invalid_payload",
-        ),
-        (
-            "hexadecimal value",
-            "/paymentPayload/payload/authorization/value",
-            json!("0x9c4"),
-            "invalid_payload",
-        ),
-        (
-            "odd signature",
-            "/paymentPayload/payload/signature",
-            json!("0x123"),
-            "invalid_payload",
-        ),
-        (
-            "a wrapper of nothing",
-            "/paymentPayload/payload/signature",
-            json!(empty_wrapper()),
-            "invalid_payload",
-        ),
-    ] {
+    for (name, pointer, value, reason) in malformed() {
         let mut body = world.eip3009(|_| {});
         *body.pointer_mut(pointer).expect("a member") = value;
         assert_refusal(&world, name, &body, reason).await;
@@ -196,6 +99,31 @@ async fn payloads_of_another_kind_are_named_as_such() {
     let body = price().v1("eip155:84532", &payment);
     assert_refusal(&world, "CAIP-2 in version 1", &body, "invalid_network").await;
     world.close().await;
+}
+
+/// A name, the member that is wrong, what it is instead, and the reason.
+#[rustfmt::skip]
+fn malformed() -> [(&'static str, &'static str, Value, &'static str); 16] {
+    const TERMS: &str = "invalid_payment_requirements";
+    const PAYLOAD: &str = "invalid_payload";
+    [
+        ("zero price", "/paymentRequirements/amount", json!("0"), TERMS),
+        ("no price", "/paymentRequirements/amount", json!(null), TERMS),
+        ("negative price", "/paymentRequirements/amount", json!("-1"), TERMS),
+        ("price as a number", "/paymentRequirements/amount", json!(2500), TERMS),
+        ("nobody paid", "/paymentRequirements/payTo", json!(Address::ZERO), TERMS),
+        ("short payee", "/paymentRequirements/payTo", json!("0x12"), TERMS),
+        ("no time", "/paymentRequirements/maxTimeoutSeconds", json!(0), TERMS),
+        ("version 1 name", "/paymentRequirements/network", json!("base-sepolia"), "invalid_network"),
+        ("no payload", "/paymentPayload/payload", json!("text"), PAYLOAD),
+        ("other version", "/x402Version", json!(1), "invalid_x402_version"),
+        ("no version", "/paymentPayload/x402Version", json!(null), "invalid_x402_version"),
+        ("short payer", "/paymentPayload/payload/authorization/from", json!("0x12"), PAYLOAD),
+        ("no payer", "/paymentPayload/payload/authorization/from", json!(Address::ZERO), PAYLOAD),
+        ("hexadecimal value", "/paymentPayload/payload/authorization/value", json!("0x9c4"), PAYLOAD),
+        ("odd signature", "/paymentPayload/payload/signature", json!("0x123"), PAYLOAD),
+        ("a wrapper of nothing", "/paymentPayload/payload/signature", json!(empty_wrapper()), PAYLOAD),
+    ]
 }
 
 type Change = fn(Vec<u8>) -> Vec<u8>;
