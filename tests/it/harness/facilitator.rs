@@ -180,7 +180,7 @@ async fn said(output: &mut Lines<BufReader<ChildStdout>>, prefix: &str) -> Strin
         }
         panic!("the child ended without saying {prefix:?}")
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), wait)
+    tokio::time::timeout(std::time::Duration::from_mins(1), wait)
         .await
         .expect("the child says so within a minute")
 }
