@@ -237,6 +237,25 @@ mod tests {
     }
 
     #[test]
+    fn readme_says_what_the_table_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let start = "<!-- settings: generated from src/config/variables.rs by BLESS=1 cargo test --lib readme -->\n";
+        let end = "<!-- end of settings -->\n";
+        let readme = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = readme.split_once(start).unwrap();
+        let (_, after) = rest.split_once(end).unwrap();
+        let wanted = format!("{before}{start}\n{}\n{end}{after}", markdown_table());
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(path, &wanted).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap();
+        assert!(
+            written == wanted,
+            "README.md differs from src/config/variables.rs; write it anew with: BLESS=1 cargo test --lib readme"
+        );
+    }
+
+    #[test]
     fn env_example_changes_nothing_until_a_line_is_uncommented() {
         let uncommented = env_example()
             .lines()

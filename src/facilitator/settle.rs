@@ -202,7 +202,10 @@ impl Facilitator {
             Stage::Settled {
                 proof,
                 delivered: None,
-            } => claim.take().await.then(|| settled(proof, false)),
+            } => {
+                self.parts.hooks.reached(Point::Settled).await;
+                claim.take().await.then(|| settled(proof, false))
+            }
             Stage::Settled {
                 proof,
                 delivered: Some(delivered),

@@ -123,7 +123,9 @@ fn verdict_on_record(
         );
     }
     match &row.stage {
+        // `find` leaves released rows out; one that is released between two reads frees its key.
         Stage::Queued
+        | Stage::Released { .. }
         | Stage::Submitted { .. }
         | Stage::Settled {
             delivered: None, ..
@@ -147,7 +149,5 @@ fn verdict_on_record(
                 .unwrap_or("the settlement failed on chain"),
         ),
         Stage::Expired { .. } => reject(expired, "the authorization expired unused"),
-        // `find` leaves released rows out; one that is released between two reads frees its key.
-        Stage::Released { .. } => Ok(payer),
     }
 }

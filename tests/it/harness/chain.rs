@@ -1,4 +1,4 @@
-//! A private chain per test: anvil listens after 15 ms and holds our contracts after 40 ms, so there is nothing to gain from sharing one.
+//! A private chain per test: anvil answers after 15 ms and holds our contracts 5 ms later, so there is nothing to gain from sharing one.
 
 use std::ops::Deref;
 

@@ -79,7 +79,7 @@ impl Settings {
     }
 
     pub(crate) fn load(&self) -> Config {
-        Config::load(&Environment::from_iter(self.pairs()))
+        Config::load(&self.pairs().into_iter().collect::<Environment>())
             .unwrap_or_else(|problems| panic!("{problems}"))
     }
 }

@@ -77,6 +77,14 @@ impl Client {
         self.try_post(path, body).await.expect("an HTTP answer")
     }
 
+    /// A body that need not be JSON.
+    pub(crate) async fn post_text(&self, path: &str, body: &str) -> Answer {
+        let request = self.client.post(format!("{}{path}", self.base));
+        let request = request.header("content-type", "application/json");
+        let response = request.body(body.to_owned()).send().await;
+        answer(response).await.expect("an HTTP answer")
+    }
+
     /// A request that may meet a facilitator which is being killed.
     pub(crate) async fn try_post(
         &self,

@@ -16,18 +16,20 @@ impl Lane {
     /// Reads where the account stands, closes gaps and sends every stored transaction again. False when the chain could not be asked.
     pub(super) async fn recover(&mut self, lease: &Lease) -> store::Result<bool> {
         let network = &self.chain.config.network;
-        let signer = self.signer.address();
-        let nonces = futures::try_join!(
-            self.chain.account_nonce(signer, "latest"),
-            self.chain.account_nonce(signer, "pending")
+        let account = self.signer.address();
+        let nonces = futures::join!(
+            self.chain.account_nonce(account, "latest"),
+            self.chain.account_nonce(account, "pending")
         );
+        // Not every node has a pending block.
         let (latest, pending) = match nonces {
-            Ok(nonces) => nonces,
-            Err(cause) => {
+            (Ok(latest), pending) => (latest, pending.unwrap_or(latest)),
+            (Err(cause), _) => {
                 observe::chain_trouble(network, &cause);
                 return Ok(false);
             }
         };
+        self.chain.store.unclaim_all(lease).await?;
         let state = self.chain.store.lane(network, &self.address).await?;
         if latest > state.next_nonce {
             if state.next_nonce > 0 {
@@ -53,14 +55,14 @@ impl Lane {
                 continue;
             };
             observe::resumed(&self.chain.config.network, &last.hash);
-            let signed = Signed {
+            let stored = Signed {
                 raw: Bytes::from(last.raw.clone()),
                 hash: last
                     .hash
                     .parse()
                     .map_err(|_| store::Error::Inconsistent(format!("hash = {:?}", last.hash)))?,
             };
-            self.send(lease, &transaction.id, &signed, false).await?;
+            self.send(lease, &transaction.id, &stored, false).await?;
         }
         Ok(true)
     }
@@ -107,6 +109,7 @@ impl Lane {
         sleep(PAUSE_CHECK).await;
         let signer = self.signer.address();
         let asked = futures::try_join!(
+            self.chain.account_nonce(signer, "latest"),
             self.chain.account_nonce(signer, "pending"),
             self.chain.rpc.read::<alloy::primitives::U256>(
                 "eth_getBalance",
@@ -114,9 +117,13 @@ impl Lane {
             ),
             self.chain.market()
         );
-        let Ok((pending, balance, market)) = asked else {
+        let Ok((latest, pending, balance, market)) = asked else {
             return Ok(None);
         };
+        if latest > self.next_nonce {
+            // What was not ours is in a block now: the account goes on after it.
+            return Ok(Some(End::StartOver));
+        }
         let spent = self
             .chain
             .store
