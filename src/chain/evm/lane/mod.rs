@@ -29,6 +29,8 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 const IN_FLIGHT_MAX: usize = 16;
 /// How often a paused lane looks whether it may go on.
 const PAUSE_CHECK: Duration = Duration::from_secs(2);
+/// How often a lane with nothing in flight asks the database whether that is still so.
+const IDLE_RELOAD: Duration = Duration::from_secs(1);
 /// After a database failure.
 const DATABASE_RETRY: Duration = Duration::from_secs(1);
 
@@ -45,6 +47,7 @@ pub struct Lane {
     paused: Option<String>,
     /// Transactions without a proven end, as last read.
     open: Vec<InFlight>,
+    loaded_at: Option<Instant>,
     sent: HashMap<String, Sent>,
     /// As last read; only to give simulations a price.
     market: Option<Market>,
@@ -75,6 +78,7 @@ impl Lane {
             next_nonce: 0,
             paused: None,
             open: Vec::new(),
+            loaded_at: None,
             sent: HashMap::new(),
             market: None,
         }
@@ -176,7 +180,9 @@ impl Lane {
 
     /// One activation: tend what is in flight, then take on what fits.
     async fn step(&mut self, lease: &Lease) -> store::Result<Option<End>> {
-        if !self.open.is_empty() {
+        // A reorg opens transactions that an idle lane knows nothing of.
+        let is_stale = self.loaded_at.is_none_or(|at| at.elapsed() >= IDLE_RELOAD);
+        if !self.open.is_empty() || is_stale {
             self.reload().await?;
         }
         if let Some(end) = self.tend(lease).await? {
@@ -198,6 +204,7 @@ impl Lane {
             .store
             .in_flight(network, Some(&self.address))
             .await?;
+        self.loaded_at = Some(Instant::now());
         let open = &self.open;
         self.sent
             .retain(|id, _| open.iter().any(|transaction| &transaction.id == id));
