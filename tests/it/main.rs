@@ -8,6 +8,7 @@ mod crash;
 mod fault_proxy;
 mod faults;
 mod lanes;
+mod outcomes;
 mod pay;
 mod postgres;
 mod reference;
