@@ -12,5 +12,6 @@ mod outcomes;
 mod pay;
 mod postgres;
 mod reference;
+mod replicas;
 mod sandbox;
 mod store;
