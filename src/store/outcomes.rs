@@ -65,12 +65,12 @@ pub struct NotFinal {
 }
 
 impl Store {
-    /// Payments that a transaction carries and that nobody has decided yet.
-    pub async fn submitted_in(&self, transaction_id: &str) -> Result<Vec<Settlement>> {
+    /// Payments that a transaction carries and may still decide. An expired one as well: after a reorg its bytes may land in time.
+    pub async fn undecided_in(&self, transaction_id: &str) -> Result<Vec<Settlement>> {
         let rows = sqlx::query(concat!(
             "select ",
             settlement_columns!(),
-            " from settlements where state = 'submitted' and id in \
+            " from settlements where state in ('submitted', 'expired') and id in \
              (select settlement_id from settlement_transactions where transaction_id = $1) order by id"
         ))
         .bind(transaction_id)

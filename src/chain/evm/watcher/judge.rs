@@ -23,7 +23,7 @@ impl Watcher {
         transaction: &InFlight,
         receipt: &Receipt,
     ) -> Result<(), Trouble> {
-        let settlements = self.chain.store.submitted_in(&transaction.id).await?;
+        let settlements = self.chain.store.undecided_in(&transaction.id).await?;
         let alone = settlements.len() == 1;
         let mut verdicts = Vec::with_capacity(settlements.len());
         for settlement in &settlements {
@@ -125,7 +125,7 @@ impl Watcher {
             .number()
             .saturating_sub(self.chain.config.confirmations.saturating_sub(1));
         for transaction in missing.iter().filter(|open| open.live_until.is_some()) {
-            for settlement in self.chain.store.submitted_in(&transaction.id).await? {
+            for settlement in self.chain.store.undecided_in(&transaction.id).await? {
                 if settlement.expires_at > now {
                     continue;
                 }

@@ -122,7 +122,7 @@ impl Watcher {
     ) -> Result<(), Trouble> {
         let is_open = |id: &String| missing.iter().any(|transaction| &transaction.id == id);
         self.consumed_since.retain(|id, _| is_open(id));
-        for transaction in missing {
+        'transactions: for transaction in missing {
             if !self.is_late(transaction) || !self.is_replaced(transaction).await? {
                 self.consumed_since.remove(&transaction.id);
                 continue;
@@ -132,7 +132,7 @@ impl Watcher {
                 continue;
             }
             let mut verdicts = Vec::new();
-            for settlement in self.chain.store.submitted_in(&transaction.id).await? {
+            for settlement in self.chain.store.undecided_in(&transaction.id).await? {
                 let (_, expect) = read_work(&settlement)?;
                 let verdict = match self
                     .consumption(&settlement, &expect, &head.block())
@@ -157,7 +157,7 @@ impl Watcher {
                         deadline: self.chain.clock.now().plus(Duration::from_secs(20)),
                     },
                     // Not proven, so nothing is said about any payment in it.
-                    Consumption::Unknown => return Ok(()),
+                    Consumption::Unknown => continue 'transactions,
                 };
                 verdicts.push((settlement.id, verdict));
             }
