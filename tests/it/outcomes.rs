@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use x402_facilitator::dev::keys;
 
 use crate::harness::chain::{Sandbox, USDC};
-use crate::harness::facilitator::Facilitator;
+use crate::harness::facilitator::{Facilitator, Settings};
 use crate::harness::http::Client;
 use crate::harness::oracle::{Payment, eventually, failure, success, text, violations, waiting};
+use crate::harness::proxy::{ALWAYS, Fault, Proxy};
 use crate::harness::sign;
 
 sol! {
@@ -19,9 +20,13 @@ sol! {
     function transfer(address to, uint256 value) external returns (bool);
 }
 
+const SEND: &str = "eth_sendRawTransaction";
+
 /// A chain, a service, a payer, and somebody else with gas.
 struct Scene {
     chain: Sandbox,
+    /// Between the service and the chain.
+    proxy: Proxy,
     signer: PrivateKeySigner,
     facilitator: Facilitator,
     client: Client,
@@ -33,7 +38,8 @@ impl Scene {
     async fn new() -> Self {
         let chain = Sandbox::start().await;
         let signer = chain.signer(0).await;
-        let facilitator = Facilitator::on(&chain).await;
+        let proxy = Proxy::start(chain.url()).await;
+        let facilitator = Facilitator::start(Settings::new(proxy.url())).await;
         let payer = chain.payers(1).await.remove(0);
         let other = chain.signer(1).await;
         // Payers pay no gas as buyers; here one acts for himself.
@@ -43,6 +49,7 @@ impl Scene {
         Self {
             client: facilitator.client(),
             chain,
+            proxy,
             signer,
             facilitator,
             payer,
@@ -282,6 +289,85 @@ async fn a_failure_that_a_reorg_took_back_may_still_pay() {
     assert_eq!(payment.transfers(&scene.chain).await.len(), 1);
     success(&scene.client.settle(&payment.body).await);
     scene.is_right_about(&payment).await;
+    scene.facilitator.stop().await;
+}
+
+#[tokio::test]
+async fn an_expired_payment_that_a_reorg_let_land_is_settled() {
+    let scene = Scene::new().await;
+    let payment = Payment::new(&scene.payer);
+    let before = scene.chain.snapshot().await;
+    scene.chain.hold_blocks().await;
+
+    let (answer, ours) = tokio::join!(scene.client.settle(&payment.body), async {
+        let waiting = eventually("our transaction", || async {
+            let waiting = waiting(&scene.chain, scene.signer.address()).await;
+            waiting.first().cloned()
+        })
+        .await;
+        scene.proxy.plan(SEND, ALWAYS, Fault::Drop);
+        let hash = text(&waiting["hash"]).parse().expect("a hash");
+        scene.chain.drop_transaction(hash).await;
+        let past = payment.authorization.message.validBefore + U256::ONE;
+        let _: Value = scene
+            .chain
+            .call("evm_setNextBlockTimestamp", json!([past]))
+            .await;
+        scene.chain.mine(1).await;
+        hash
+    });
+    failure(
+        &answer,
+        "invalid_exact_evm_payload_authorization_valid_before",
+    );
+    assert_eq!(
+        payment.becomes(&scene.client, "expired").await["delivered"],
+        false
+    );
+    // Another block in its place, and in it the bytes that were sent first.
+    scene.chain.revert(&before).await;
+    let sent = scene.proxy.calls(SEND)[0].clone();
+    let again: B256 = scene.chain.call(SEND, sent).await;
+    assert_eq!(again, ours);
+    scene.chain.mine(1).await;
+
+    let record = payment.becomes(&scene.client, "settled").await;
+    assert_eq!(record["transaction"], json!(ours));
+    assert_eq!(
+        success(&scene.client.settle(&payment.body).await),
+        ours.to_string()
+    );
+    scene.facilitator.stop().await;
+}
+
+#[tokio::test]
+async fn a_payment_that_cannot_be_judged_yet_keeps_no_other_waiting() {
+    let scene = Scene::new().await;
+    let payment = Payment::new(&scene.payer);
+    let call = submission(&payment, &scene.payer);
+    scene
+        .proxy
+        .plan("eth_getLogs", ALWAYS, Fault::Refuse("logs are gone"));
+
+    let client = &scene.client;
+    let (unjudged, other) = tokio::join!(scene.overtaken(&payment, &scene.other, call), async {
+        eventually("a look for the log", || async {
+            (!scene.proxy.calls("eth_getLogs").is_empty()).then_some(())
+        })
+        .await;
+        let other = client.settle(&Payment::new(&scene.payer).body).await;
+        assert_eq!(
+            payment.becomes(client, "submitted").await["delivered"],
+            false
+        );
+        scene.proxy.heal();
+        other
+    });
+
+    success(&other);
+    let (answer, theirs) = unjudged;
+    assert_eq!(answer["errorReason"], "duplicate_settlement", "{answer}");
+    assert_eq!(answer["transaction"], json!(theirs));
     scene.facilitator.stop().await;
 }
 
