@@ -6,6 +6,8 @@ pragma solidity ^0.8.24;
 // deposited: at most 24 576 bytes (EIP-170; hence the bound on what is copied from each call) and not beginning with 0xEF
 // (EIP-3541; it begins with the high byte of the block number, which is zero). A `revert` would escape both rules, but nodes and
 // gateways shorten or drop revert data. The input is bounded too: 49 152 bytes of init code with its arguments (EIP-3860).
+//
+// The service embeds reader.hex: the creation code by solc 0.8.28 with optimizer (100 000 runs), viaIR, evmVersion cancun, no metadata.
 contract Reader {
     struct Call { address target; uint256 gas; bool isStatic; bytes data; }
     struct AccountCode { uint256 size; bytes32 head; }

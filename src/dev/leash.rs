@@ -30,3 +30,28 @@ pub(super) fn leashed(program: &Path) -> Command {
         .process_group(0);
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn lets_a_program_live_only_while_it_is_held() {
+        let mut child = leashed(Path::new("sleep")).arg("60").spawn().unwrap();
+        let leash = child.stdin.take().unwrap();
+        let mut output = child.stdout.take().unwrap();
+        let mut said = Vec::new();
+
+        let held = timeout(Duration::from_millis(50), output.read_to_end(&mut said)).await;
+        assert!(held.is_err(), "it ended on its own");
+
+        drop(leash);
+        let ended = timeout(Duration::from_secs(10), output.read_to_end(&mut said)).await;
+        assert_eq!(ended.unwrap().unwrap(), 0);
+    }
+}

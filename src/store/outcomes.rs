@@ -239,14 +239,19 @@ impl Store {
         Ok(())
     }
 
-    /// Failed settlements whose authorization may still be live, oldest first.
-    pub async fn failed_unfinished(&self, network: &Network) -> Result<Vec<Settlement>> {
+    /// Failed settlements whose authorization may still be live, some at a time: those after an id, in the order of ids.
+    pub async fn failed_unfinished(
+        &self,
+        network: &Network,
+        after: &str,
+    ) -> Result<Vec<Settlement>> {
         let rows = sqlx::query(concat!(
             "select ",
             settlement_columns!(),
-            " from settlements where network = $1 and state = 'failed' and final_at is null order by updated_at, id limit 200"
+            " from settlements where network = $1 and state = 'failed' and final_at is null and id > $2 order by id limit 20"
         ))
         .bind(network.as_str())
+        .bind(after)
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(Settlement::read).collect()

@@ -4,14 +4,27 @@
 
 mod harness;
 
+mod clients;
+mod cost;
 mod crash;
+mod deploy;
+mod door;
+mod drain;
 mod fault_proxy;
 mod faults;
+mod hostile;
 mod lanes;
 mod outcomes;
 mod pay;
+mod pay_wallets;
 mod postgres;
+mod reasons;
 mod reference;
+mod repeats;
 mod replicas;
 mod sandbox;
+mod secrets;
+mod signing;
+mod start;
 mod store;
+mod supported;

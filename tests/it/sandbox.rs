@@ -6,11 +6,12 @@ use alloy::primitives::{Address, Bytes, U256, address};
 use alloy::sol;
 use alloy::sol_types::SolCall;
 use serde_json::{Value, json};
-use x402_facilitator::dev::{contracts, node};
+use x402_facilitator::dev::chain::{BASE_SEPOLIA, Options};
+use x402_facilitator::dev::{Chain, contracts, node};
 
 use crate::harness::chain::{Sandbox, USDC, WALLET_FACTORY, WEALTH};
-use crate::harness::scratch;
 use crate::harness::sign::{self, Eip3009, Terms};
+use crate::harness::{npm, scratch};
 
 pub(crate) const PAY_TO: Address = address!("0x00000000000000000000000000000000be1cfee0");
 
@@ -122,6 +123,21 @@ async fn a_chain_ends_with_its_owner() {
         assert!(started.elapsed() < Duration::from_secs(5), "anvil lives on");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[tokio::test]
+async fn a_taken_port_is_told() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = Options {
+        anvil: npm::anvil().await,
+        chain_id: BASE_SEPOLIA,
+        port: Some(taken.local_addr().unwrap().port()),
+    };
+
+    let refused = Chain::start(&options, scratch::client()).await;
+
+    let text = refused.unwrap_err().to_string();
+    assert!(text.contains("in use"), "{text}");
 }
 
 #[tokio::test]

@@ -65,18 +65,9 @@ impl Chain {
         }
     }
 
-    /// The calls whose answers [`read_market`] takes.
-    pub fn market_calls() -> [Call; 3] {
-        [
-            ("eth_getBlockByNumber", json!(["latest", false])),
-            ("eth_maxPriorityFeePerGas", json!([])),
-            ("eth_gasPrice", json!([])),
-        ]
-    }
-
     pub async fn market(&self) -> Result<Market, Error> {
-        let answers = self.rpc.batch(Self::market_calls().to_vec()).await?;
-        read_market(&answers)
+        let answers = self.rpc.batch(market_calls(None)).await?;
+        read_market(None, &answers)
     }
 
     /// The signer's account nonce at a block tag.
@@ -89,13 +80,29 @@ impl Chain {
     }
 }
 
-/// Fees from the answers to [`Chain::market_calls`]. A node without `eth_maxPriorityFeePerGas` suggests nothing.
-pub(super) fn read_market(answers: &[Result<Box<RawValue>, Error>]) -> Result<Market, Error> {
+/// The calls whose answers [`read_market`] takes. Whether a chain has EIP-1559 does not change: only the price that counts is asked once that is known.
+pub(super) fn market_calls(known: Option<Market>) -> Vec<Call> {
+    let head = ("eth_getBlockByNumber", json!(["latest", false]));
+    let tip = ("eth_maxPriorityFeePerGas", json!([]));
+    let price = ("eth_gasPrice", json!([]));
+    match known.map(|market| market.base_fee) {
+        Some(Some(_)) => vec![head, tip],
+        Some(None) => vec![head, price],
+        None => vec![head, tip, price],
+    }
+}
+
+/// Fees from the answers to [`market_calls`] with the same `known`. A node without `eth_maxPriorityFeePerGas` suggests nothing.
+pub(super) fn read_market(
+    known: Option<Market>,
+    answers: &[Result<Box<RawValue>, Error>],
+) -> Result<Market, Error> {
     let head: Head = parse(answers.first())?;
+    let price_at = if known.is_some() { 1 } else { 2 };
     let base_fee = head.base_fee();
     let tip = match base_fee {
         Some(_) => parse::<U128>(answers.get(1)).map_or(0, |tip| tip.to()),
-        None => parse::<U128>(answers.get(2))?.to(),
+        None => parse::<U128>(answers.get(price_at))?.to(),
     };
     Ok(Market { base_fee, tip })
 }
@@ -113,7 +120,7 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(
 }
 
 /// An `eth_call` at the newest block, or pinned to one.
-pub(super) fn eth_call(call: Value, tag: &str) -> Call {
+pub(super) fn eth_call(call: &Value, tag: &str) -> Call {
     ("eth_call", json!([call, tag]))
 }
 

@@ -56,7 +56,7 @@ pub fn permit2_separator(chain_id: u64) -> B256 {
     ])
 }
 
-/// Domain separators computed before, at most [`DOMAINS_MAX`].
+/// Domain separators computed before, at most 1024.
 #[derive(Debug, Default)]
 pub struct Domains(Mutex<HashMap<Domain, B256>>);
 

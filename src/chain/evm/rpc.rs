@@ -21,6 +21,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Largest answer we read, bytes.
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
+/// Calls in one request: what public nodes take.
+const BATCH_MAX: usize = 25;
 /// How long a node's word about its chain id counts.
 const CHAIN_CHECK: Duration = Duration::from_hours(1);
 
@@ -135,14 +137,31 @@ impl Rpc {
         futures::future::join_all(self.read.iter().map(|endpoint| self.ask(endpoint, calls))).await
     }
 
-    /// Hands signed bytes to every send endpoint at once: one verdict per endpoint, in configured order.
-    pub async fn send_raw(&self, raw: &Bytes) -> Vec<Result<B256, Error>> {
-        let calls = [("eth_sendRawTransaction", json!([raw]))];
+    /// Hands signed transactions to every send endpoint at once, to each in one request so that they arrive in order. For every transaction one
+    /// verdict per endpoint, in configured order.
+    pub async fn send_raw(&self, raws: &[&Bytes]) -> Vec<Vec<Result<B256, Error>>> {
+        let calls: Vec<Call> = raws
+            .iter()
+            .map(|raw| ("eth_sendRawTransaction", json!([raw])))
+            .collect();
         let sends = self.send.iter().map(|endpoint| async {
-            let mut answers = self.ask(endpoint, &calls).await?;
-            decode(answers.pop().unwrap_or_else(|| Err(missing()))?.as_ref())
+            match self.ask(endpoint, &calls).await {
+                Ok(answers) => answers
+                    .into_iter()
+                    .map(|answer| decode(answer?.as_ref()))
+                    .collect(),
+                Err(cause) => vec![Err(cause); raws.len()],
+            }
         });
-        futures::future::join_all(sends).await
+        let by_endpoint = futures::future::join_all(sends).await;
+        (0..raws.len())
+            .map(|index| {
+                by_endpoint
+                    .iter()
+                    .filter_map(|answers| answers.get(index).cloned())
+                    .collect()
+            })
+            .collect()
     }
 
     /// HTTP requests made so far, for tests and metrics.
@@ -158,7 +177,35 @@ impl Rpc {
         if !endpoint.is_checked() {
             self.check_chain(endpoint).await?;
         }
-        self.post(&endpoint.url, calls).await
+        let chunks = calls
+            .chunks(BATCH_MAX)
+            .map(|chunk| self.post_or_split(&endpoint.url, chunk));
+        Ok(futures::future::try_join_all(chunks)
+            .await?
+            .into_iter()
+            .flatten()
+            .collect())
+    }
+
+    /// A node that takes no batches is asked one by one.
+    async fn post_or_split(
+        &self,
+        url: &Secret,
+        calls: &[Call],
+    ) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
+        match self.post(url, calls).await {
+            Err(Error::Refused { .. }) if calls.len() > 1 => {
+                let singles = calls
+                    .iter()
+                    .map(|call| self.post(url, std::slice::from_ref(call)));
+                Ok(futures::future::try_join_all(singles)
+                    .await?
+                    .into_iter()
+                    .flatten()
+                    .collect())
+            }
+            answered => answered,
+        }
     }
 
     /// A node on another chain would verify and settle nonsense: it counts as one that cannot be asked.
@@ -193,8 +240,20 @@ impl Rpc {
         let response = request.send().await.map_err(|cause| unavailable(&cause))?;
         let status = response.status();
         let bytes = read_limited(response).await?;
-        let read = parse_answers(&bytes, calls.len());
-        read.ok_or_else(|| Error::Unavailable(format!("HTTP {status} without a JSON-RPC answer")))
+        if let Some(answers) = parse_answers(&bytes, calls.len()) {
+            return Ok(answers);
+        }
+        // One error for a whole batch.
+        if let Ok(Answer {
+            error: Some(complaint),
+            ..
+        }) = serde_json::from_slice(&bytes)
+        {
+            return Err(refused(complaint));
+        }
+        Err(Error::Unavailable(format!(
+            "HTTP {status} without a JSON-RPC answer"
+        )))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A private chain per test: anvil listens after 15 ms and holds our contracts after 40 ms, so there is nothing to gain from sharing one.
+//! A private chain per test: anvil answers after 15 ms and holds our contracts 5 ms later, so there is nothing to gain from sharing one.
 
 use std::ops::Deref;
 
@@ -32,9 +32,13 @@ impl Deref for Sandbox {
 
 impl Sandbox {
     pub(crate) async fn start() -> Self {
+        Self::with_id(BASE_SEPOLIA).await
+    }
+
+    pub(crate) async fn with_id(chain_id: u64) -> Self {
         let options = Options {
             anvil: npm::anvil().await,
-            chain_id: BASE_SEPOLIA,
+            chain_id,
             port: None,
         };
         let chain = Chain::start(&options, scratch::client())

@@ -1,5 +1,6 @@
 //! What tests stand on. Except for starting the sandbox, nothing here uses the product's code: a mistake in it must not hide itself.
 
+pub(crate) mod binary;
 pub(crate) mod chain;
 pub(crate) mod facilitator;
 pub(crate) mod http;
@@ -10,3 +11,4 @@ pub(crate) mod proxy;
 pub(crate) mod rpc;
 pub(crate) mod scratch;
 pub(crate) mod sign;
+pub(crate) mod world;

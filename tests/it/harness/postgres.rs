@@ -29,10 +29,12 @@ if $as "$bin/initdb" -D "$dir/data" -U x402 -A trust -E UTF8 --no-sync --locale=
   $as "$bin/postgres" -D "$dir/data" -p "$port" -k "$dir" -c listen_addresses=127.0.0.1 -c max_connections=200 \
     -c fsync=off -c synchronous_commit=off -c full_page_writes=off </dev/null >>"$dir/log" 2>&1 &
   child=$!
-  echo "$dir/data"
+  trap '' PIPE # when nobody listens any more, go on to the end of input and clean up
+  echo "$dir/data" 2>/dev/null
   exec >&- 2>&-
   read -r _
-  kill -QUIT "$child"
+  kill -TERM "$child" # ends it while it is still starting: shells start background programs with QUIT ignored
+  kill -QUIT "$child" # ends it at once when it runs, clients or not
   wait
 else
   tr '\n' ' ' <"$dir/log"

@@ -109,6 +109,11 @@ impl Proxy {
         });
     }
 
+    /// Nobody gets through until [`Self::heal`].
+    pub(crate) fn cut(&self) {
+        self.plan("*", ALWAYS, Fault::Drop);
+    }
+
     /// Forgets all plans.
     pub(crate) fn heal(&self) {
         self.node.script().plans.clear();

@@ -165,6 +165,57 @@ impl Rpc {
         let () = self.call("anvil_setCode", json!([address, code])).await;
     }
 
+    pub(crate) async fn code(&self, address: Address) -> Bytes {
+        self.call("eth_getCode", json!([address, "latest"])).await
+    }
+
+    pub(crate) async fn set_storage(&self, address: Address, slot: U256, word: B256) {
+        let _set: bool = self
+            .call(
+                "anvil_setStorageAt",
+                json!([address, B256::from(slot), word]),
+            )
+            .await;
+    }
+
+    /// Transactions of this account that are mined.
+    pub(crate) async fn account_nonce(&self, account: Address) -> u64 {
+        let nonce: U256 = self
+            .call("eth_getTransactionCount", json!([account, "latest"]))
+            .await;
+        nonce.to()
+    }
+
+    /// Waits until the pool holds a transaction of this account.
+    pub(crate) async fn pooled(&self, account: Address) {
+        let wait = async {
+            let mined = self.account_nonce(account).await;
+            loop {
+                let params = json!([account, "pending"]);
+                let nonce: U256 = self.call("eth_getTransactionCount", params).await;
+                if nonce > U256::from(mined) {
+                    return;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, wait).await;
+        waited.unwrap_or_else(|_| panic!("{account} sent nothing"));
+    }
+
+    /// Sends a call that goes before all others in the pool, from any account.
+    pub(crate) async fn send_first(&self, from: Address, to: Address, data: Bytes) -> B256 {
+        let wei = U256::from(10).pow(U256::from(21));
+        self.set_balance(from, wei).await;
+        let () = self.call("anvil_impersonateAccount", json!([from])).await;
+        // More than the node suggests; what is suggested next must stay below the facilitator's limit of 5 gwei.
+        let [fee, tip] = [5_000_000_000_u64, 3_000_000_000].map(U256::from);
+        let transaction = json!([{
+            "from": from, "to": to, "data": data, "gas": "0x100000", "maxFeePerGas": fee, "maxPriorityFeePerGas": tip,
+        }]);
+        self.call("eth_sendTransaction", transaction).await
+    }
+
     /// Takes a transaction out of the pool, as a node does that forgets it.
     pub(crate) async fn drop_transaction(&self, transaction: B256) {
         let _dropped: Value = self

@@ -12,8 +12,8 @@ pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("x402-test-{}", Uuid::now_v7()));
-        std::fs::create_dir(&path).expect("the temporary folder is writable");
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(Uuid::now_v7().to_string());
+        std::fs::create_dir(&path).expect("the target folder is writable");
         Self(path)
     }
 

@@ -240,10 +240,14 @@ impl Eip2612 {
         }
     }
 
+    /// What is signed.
+    pub(crate) fn digest(&self) -> B256 {
+        self.message.eip712_signing_hash(&self.domain)
+    }
+
     /// The payload's `extensions`.
     pub(crate) fn signed_by(&self, owner: &PrivateKeySigner) -> Value {
         let message = &self.message;
-        let digest = message.eip712_signing_hash(&self.domain);
         json!({"eip2612GasSponsoring": {"info": {
             "from": message.owner.to_checksum(None),
             "asset": self.asset.to_checksum(None),
@@ -251,7 +255,7 @@ impl Eip2612 {
             "amount": message.value.to_string(),
             "nonce": message.nonce.to_string(),
             "deadline": message.deadline.to_string(),
-            "signature": signature(owner, digest),
+            "signature": signature(owner, self.digest()),
             "version": "1",
         }}})
     }

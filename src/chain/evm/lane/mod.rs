@@ -3,17 +3,20 @@
 //! Pull queued payments → simulate exactly what will be signed → sign → store bytes and states in one database transaction → only then send.
 //! It alone raises fees, fills gaps and turns what can no longer pay into a noop. What became of a transaction the watcher reports.
 
-pub(super) mod pull;
+mod pull;
 mod recover;
+pub(super) mod simulate;
 mod tend;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use alloy::primitives::B256;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::Error;
 use super::broadcast::{self, Class};
 use super::chain::Chain;
 use super::fees::Market;
@@ -29,8 +32,8 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 const IN_FLIGHT_MAX: usize = 16;
 /// How often a paused lane looks whether it may go on.
 const PAUSE_CHECK: Duration = Duration::from_secs(2);
-/// How often a lane with nothing in flight asks the database whether that is still so.
-const IDLE_RELOAD: Duration = Duration::from_secs(1);
+/// How often the database is asked for transactions in flight although none is known.
+const REREAD: Duration = Duration::from_secs(2);
 /// After a database failure.
 const DATABASE_RETRY: Duration = Duration::from_secs(1);
 
@@ -47,7 +50,8 @@ pub struct Lane {
     paused: Option<String>,
     /// Transactions without a proven end, as last read.
     open: Vec<InFlight>,
-    loaded_at: Option<Instant>,
+    /// When `open` was last read.
+    read_at: Option<Instant>,
     sent: HashMap<String, Sent>,
     /// As last read; only to give simulations a price.
     market: Option<Market>,
@@ -78,7 +82,7 @@ impl Lane {
             next_nonce: 0,
             paused: None,
             open: Vec::new(),
-            loaded_at: None,
+            read_at: None,
             sent: HashMap::new(),
             market: None,
         }
@@ -96,13 +100,12 @@ impl Lane {
                 cause = heartbeats(&store, &lease) => Err(cause),
                 ended = self.work(&lease, &stop) => ended,
             };
+            // Whoever works next, ourselves included, need not wait for the lease to run out.
+            if let Err(cause) = store.give_back(&lease).await {
+                observe::lane_trouble(&self.chain.config.network, &self.address, &cause);
+            }
             match ended {
-                Ok(End::Stopped) => {
-                    if let Err(cause) = store.give_back(&lease).await {
-                        observe::lane_trouble(&self.chain.config.network, &self.address, &cause);
-                    }
-                    return;
-                }
+                Ok(End::Stopped) => return,
                 Ok(End::StartOver) => {}
                 Err(cause) => {
                     observe::lane_trouble(&self.chain.config.network, &self.address, &cause);
@@ -180,9 +183,9 @@ impl Lane {
 
     /// One activation: tend what is in flight, then take on what fits.
     async fn step(&mut self, lease: &Lease) -> store::Result<Option<End>> {
-        // A reorg opens transactions that an idle lane knows nothing of.
-        let is_stale = self.loaded_at.is_none_or(|at| at.elapsed() >= IDLE_RELOAD);
-        if !self.open.is_empty() || is_stale {
+        // A reorg may open what was decided, so nothing in flight is no reason never to look.
+        let is_old = self.read_at.is_none_or(|at| at.elapsed() >= REREAD);
+        if is_old || !self.open.is_empty() {
             self.reload().await?;
         }
         if let Some(end) = self.tend(lease).await? {
@@ -204,7 +207,7 @@ impl Lane {
             .store
             .in_flight(network, Some(&self.address))
             .await?;
-        self.loaded_at = Some(Instant::now());
+        self.read_at = Some(Instant::now());
         let open = &self.open;
         self.sent
             .retain(|id, _| open.iter().any(|transaction| &transaction.id == id));
@@ -219,7 +222,20 @@ impl Lane {
         signed: &Signed,
         first: bool,
     ) -> store::Result<Option<End>> {
-        let answers = self.chain.rpc.send_raw(&signed.raw).await;
+        let answers = self.chain.rpc.send_raw(&[&signed.raw]).await.concat();
+        self.note_answers(lease, transaction_id, signed, &answers, first)
+            .await
+    }
+
+    /// Acts on what the nodes said to stored bytes.
+    async fn note_answers(
+        &mut self,
+        lease: &Lease,
+        transaction_id: &str,
+        signed: &Signed,
+        answers: &[Result<B256, Error>],
+        first: bool,
+    ) -> store::Result<Option<End>> {
         for hash in answers
             .iter()
             .flatten()
@@ -231,7 +247,7 @@ impl Lane {
                 &hash.to_string(),
             );
         }
-        let class = broadcast::combine(&answers);
+        let class = broadcast::combine(answers);
         let at = Instant::now();
         self.sent
             .insert(transaction_id.to_owned(), Sent { at, class });

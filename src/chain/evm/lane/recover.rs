@@ -16,14 +16,15 @@ impl Lane {
     /// Reads where the account stands, closes gaps and sends every stored transaction again. False when the chain could not be asked.
     pub(super) async fn recover(&mut self, lease: &Lease) -> store::Result<bool> {
         let network = &self.chain.config.network;
-        let signer = self.signer.address();
-        let nonces = futures::try_join!(
-            self.chain.account_nonce(signer, "latest"),
-            self.chain.account_nonce(signer, "pending")
+        let account = self.signer.address();
+        let nonces = futures::join!(
+            self.chain.account_nonce(account, "latest"),
+            self.chain.account_nonce(account, "pending")
         );
+        // Not every node has a pending block.
         let (latest, pending) = match nonces {
-            Ok(nonces) => nonces,
-            Err(cause) => {
+            (Ok(latest), pending) => (latest, pending.unwrap_or(latest)),
+            (Err(cause), _) => {
                 observe::chain_trouble(network, &cause);
                 return Ok(false);
             }
@@ -54,14 +55,14 @@ impl Lane {
                 continue;
             };
             observe::resumed(&self.chain.config.network, &last.hash);
-            let signed = Signed {
+            let stored = Signed {
                 raw: Bytes::from(last.raw.clone()),
                 hash: last
                     .hash
                     .parse()
                     .map_err(|_| store::Error::Inconsistent(format!("hash = {:?}", last.hash)))?,
             };
-            self.send(lease, &transaction.id, &signed, false).await?;
+            self.send(lease, &transaction.id, &stored, false).await?;
         }
         Ok(true)
     }

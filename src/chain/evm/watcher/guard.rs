@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::judge::payment_log;
 use super::{Log, Receipt, Trouble, Watcher};
 use crate::chain::evm::Error;
-use crate::chain::evm::chain::{Head, eth_call, parse, parse_word, tag};
+use crate::chain::evm::chain::{Head, parse, parse_word, tag};
 use crate::chain::evm::contracts::{
     EXACT_PERMIT2_PROXY, ExactPermit2Proxy, PERMIT2, Permit2, Token,
 };
@@ -30,6 +30,10 @@ pub(super) enum Consumption {
         transaction: String,
         block: Block,
         log_index: u64,
+    },
+    /// By a transaction of ours: its own receipt says what it did.
+    Ours {
+        transaction: String,
     },
     /// Without paying: cancelled, or its nonce invalidated.
     Cancelled,
@@ -81,6 +85,21 @@ impl Watcher {
         Ok(Consumption::Unknown)
     }
 
+    /// Like [`Watcher::consumption`] for a row among many: one that cannot be asked about now does not keep the others waiting.
+    pub(super) async fn consumption_or_unknown(
+        &self,
+        settlement: &Settlement,
+        expect: &Expect,
+        at: &Block,
+    ) -> Consumption {
+        self.consumption(settlement, expect, at)
+            .await
+            .unwrap_or_else(|cause| {
+                self.tell(&cause);
+                Consumption::Unknown
+            })
+    }
+
     async fn is_consumed(&self, expect: &Expect, at: &Block) -> Result<bool, Trouble> {
         let (to, data, bit) = match &expect.guard {
             Guard::Eip3009 { nonce, .. } => {
@@ -102,9 +121,11 @@ impl Watcher {
                 )
             }
         };
-        let call = eth_call(
-            json!({"to": to, "data": Bytes::from(data)}),
-            &tag(at.number),
+        // Pinned by hash (EIP-1898): a node that is on another fork, or behind, cannot answer for this block.
+        let block = json!({"blockHash": at.hash, "requireCanonical": true});
+        let call = (
+            "eth_call",
+            json!([{"to": to, "data": Bytes::from(data)}, block]),
         );
         let answers = self.chain.rpc.batch(vec![call]).await?;
         let word = parse_word(answers.first())?;
@@ -129,6 +150,16 @@ impl Watcher {
         };
         if !is_of_this_payment(&receipt, &input.input, expect) {
             return Ok(None);
+        }
+        if self
+            .chain
+            .store
+            .is_ours(&receipt.transaction_hash.to_lowercase())
+            .await?
+        {
+            return Ok(Some(Consumption::Ours {
+                transaction: receipt.transaction_hash,
+            }));
         }
         Ok(Some(match payment_log(&receipt.logs, expect) {
             Some(log_index) => Consumption::Paid {
@@ -182,19 +213,20 @@ fn is_of_this_payment(receipt: &Receipt, input: &[u8], expect: &Expect) -> bool 
         Guard::Eip3009 { .. } => true,
         Guard::Permit2 { nonce, .. } => {
             let word = nonce.to_be_bytes::<32>();
-            let settled = [
-                ExactPermit2Proxy::Settled::SIGNATURE_HASH,
-                ExactPermit2Proxy::SettledWithPermit::SIGNATURE_HASH,
-            ];
             let carries = input.windows(32).any(|window| window == word);
-            let by_proxy = receipt.logs.iter().any(|log| {
-                log.address == EXACT_PERMIT2_PROXY
-                    && log
-                        .topics
-                        .first()
-                        .is_some_and(|topic| settled.contains(topic))
-            });
-            carries && by_proxy
+            carries && settles(&receipt.logs)
         }
     }
+}
+
+/// Whether the proxy says that it settled.
+pub(super) fn settles(logs: &[Log]) -> bool {
+    let settled = [
+        ExactPermit2Proxy::Settled::SIGNATURE_HASH,
+        ExactPermit2Proxy::SettledWithPermit::SIGNATURE_HASH,
+    ];
+    logs.iter().any(|log| {
+        let topic = log.topics.first();
+        log.address == EXACT_PERMIT2_PROXY && topic.is_some_and(|topic| settled.contains(topic))
+    })
 }

@@ -1,20 +1,25 @@
 //! From receipts to verdicts. The logs decide, never the status alone.
 
+use std::time::Duration;
+
 use alloy::primitives::{B256, U256};
 use alloy::sol_types::SolEvent;
 
-use super::guard::Consumption;
+use super::guard::{Consumption, settles};
 use super::{Log, Receipt, Trouble, Watcher};
 use crate::chain::evm::chain::Head;
 use crate::chain::evm::contracts::Token;
-use crate::chain::evm::lane::pull::read_work;
+use crate::chain::evm::lane::simulate::read_work;
 use crate::chain::evm::work::{Expect, Guard};
+use crate::clock::UnixMillis;
 use crate::observe;
 use crate::protocol::Reason;
-use crate::store::{Block, InFlight, Mined, Settlement, Verdict};
+use crate::store::{Block, InFlight, Mined, Settlement, Stage, Verdict};
 
 /// How long a payment that goes back into the queue may wait there.
-const REQUEUE_FOR: std::time::Duration = std::time::Duration::from_secs(20);
+const REQUEUE_FOR: Duration = Duration::from_secs(20);
+/// A payment that found no way for so long gets no further chance.
+const GIVE_UP_AFTER: Duration = Duration::from_hours(24);
 
 impl Watcher {
     /// Notes a receipt together with what it proves about every payment in it.
@@ -28,16 +33,18 @@ impl Watcher {
         let mut verdicts = Vec::with_capacity(settlements.len());
         for settlement in &settlements {
             let (_, expect) = read_work(settlement)?;
-            let verdict = match receipt
+            let paid = receipt
                 .succeeded()
                 .then(|| payment_log(&receipt.logs, &expect))
-                .flatten()
-            {
+                .flatten();
+            let verdict = match paid {
                 Some(log_index) => Verdict::Settled {
                     transaction: receipt.transaction_hash.clone(),
                     block: receipt.block(),
                     log_index,
                 },
+                // Another transaction of ours took it over: that one's end decides.
+                None if !is_active(transaction, settlement) => continue,
                 None => {
                     self.judge_unpaid(transaction, settlement, &expect, receipt, alone)
                         .await?
@@ -88,9 +95,19 @@ impl Watcher {
                 "the authorization was consumed without paying",
                 receipt,
             )),
-            Consumption::Unknown => Err(Trouble::Chain(crate::chain::evm::Error::Unavailable(
-                "the authorization is consumed and its transaction was not found yet".to_owned(),
-            ))),
+            Consumption::Ours { transaction } if transaction == receipt.transaction_hash => {
+                Ok(consumed_in_vain(receipt))
+            }
+            // A transfer that a token keeps quiet about leaves nothing to find.
+            Consumption::Unknown if carried && alone && settles_permit2(receipt, expect) => {
+                Ok(consumed_in_vain(receipt))
+            }
+            Consumption::Ours { .. } | Consumption::Unknown => {
+                Err(Trouble::Chain(crate::chain::evm::Error::Unavailable(
+                    "the authorization is consumed and its transaction was not found yet"
+                        .to_owned(),
+                )))
+            }
             Consumption::Unused if carried && alone => Ok(if receipt.succeeded() {
                 failed(
                     Reason::InvalidExactEvmTransferEventMismatch,
@@ -112,9 +129,21 @@ impl Watcher {
             {
                 Ok(Verdict::Expired { block })
             }
-            Consumption::Unused => Ok(Verdict::Requeue {
-                deadline: self.chain.clock.now().plus(REQUEUE_FOR),
-            }),
+            Consumption::Unused => Ok(self.requeue(settlement)),
+        }
+    }
+
+    /// Back into the queue; one that has had its chances for a day goes there only to be released.
+    pub(super) fn requeue(&self, settlement: &Settlement) -> Verdict {
+        let now = self.chain.clock.now();
+        let age = UnixMillis(settlement.created_at).until(now);
+        let patience = if age < GIVE_UP_AFTER {
+            REQUEUE_FOR
+        } else {
+            Duration::ZERO
+        };
+        Verdict::Requeue {
+            deadline: now.plus(patience),
         }
     }
 
@@ -124,7 +153,10 @@ impl Watcher {
         let confirmed = head
             .number()
             .saturating_sub(self.chain.config.confirmations.saturating_sub(1));
-        for transaction in missing.iter().filter(|open| open.live_until.is_some()) {
+        for transaction in missing
+            .iter()
+            .filter(|open| open.live_until.is_some_and(|until| until <= now))
+        {
             for settlement in self.chain.store.undecided_in(&transaction.id).await? {
                 if settlement.expires_at > now {
                     continue;
@@ -134,39 +166,33 @@ impl Watcher {
                 if settlement.expires_at > past {
                     continue;
                 }
-                let (_, expect) = read_work(&settlement)?;
+                let Ok((_, expect)) = read_work(&settlement) else {
+                    continue;
+                };
                 let verdict = match self
-                    .consumption(&settlement, &expect, &block.block())
-                    .await?
+                    .consumption_or_unknown(&settlement, &expect, &block.block())
+                    .await
                 {
                     Consumption::Unused => Verdict::Expired {
                         block: block.block(),
                     },
                     Consumption::Paid {
-                        transaction: hash,
+                        transaction,
                         block,
                         log_index,
-                    } => {
-                        if transaction
-                            .attempts
-                            .iter()
-                            .any(|attempt| attempt.hash.eq_ignore_ascii_case(&hash))
-                        {
-                            continue; // Ours: its receipt is on the way.
-                        }
-                        Verdict::Elsewhere {
-                            transaction: hash,
-                            block,
-                            log_index,
-                        }
-                    }
+                    } => Verdict::Elsewhere {
+                        transaction,
+                        block,
+                        log_index,
+                    },
                     Consumption::Cancelled => Verdict::Failed {
                         reason: Reason::InvalidExactEvmNonceAlreadyUsed,
                         message: Some("the authorization was consumed without paying".to_owned()),
                         transaction: None,
                         block: Some(block.block()),
                     },
-                    Consumption::Unknown => continue,
+                    // Ours: its receipt is on the way.
+                    Consumption::Ours { .. } | Consumption::Unknown => continue,
                 };
                 self.chain.store.conclude(&settlement.id, &verdict).await?;
                 observe::concluded(&self.chain.config.network, &settlement.id, &verdict);
@@ -176,18 +202,19 @@ impl Watcher {
     }
 
     /// Failed payments whose authorization still lives may be paid by somebody else: watched to the end of their validity.
-    pub(super) async fn watch_failed(&self, head: &Head) -> Result<(), Trouble> {
+    pub(super) async fn watch_failed(
+        &self,
+        failed: Vec<Settlement>,
+        head: &Head,
+    ) -> Result<(), Trouble> {
         let now = i64::try_from(head.timestamp()).unwrap_or(i64::MAX);
-        for settlement in self
-            .chain
-            .store
-            .failed_unfinished(&self.chain.config.network)
-            .await?
-        {
-            let (_, expect) = read_work(&settlement)?;
+        for settlement in failed {
+            let Ok((_, expect)) = read_work(&settlement) else {
+                continue;
+            };
             match self
-                .consumption(&settlement, &expect, &head.block())
-                .await?
+                .consumption_or_unknown(&settlement, &expect, &head.block())
+                .await
             {
                 Consumption::Paid {
                     transaction,
@@ -202,14 +229,33 @@ impl Watcher {
                     self.chain.store.conclude(&settlement.id, &verdict).await?;
                     observe::concluded(&self.chain.config.network, &settlement.id, &verdict);
                 }
-                Consumption::Cancelled => self.chain.store.finish_failed(&settlement.id).await?,
-                Consumption::Unused if settlement.expires_at <= now => {
+                Consumption::Cancelled | Consumption::Ours { .. } => {
+                    self.chain.store.finish_failed(&settlement.id).await?;
+                }
+                // What was consumed without a trace stays so: past the window nothing will be found.
+                Consumption::Unused | Consumption::Unknown if settlement.expires_at <= now => {
                     self.chain.store.finish_failed(&settlement.id).await?;
                 }
                 Consumption::Unused | Consumption::Unknown => {}
             }
         }
         Ok(())
+    }
+}
+
+/// Whether this transaction is the one that the settlement waits for.
+pub(super) fn is_active(transaction: &InFlight, settlement: &Settlement) -> bool {
+    match &settlement.stage {
+        Stage::Submitted { transaction: hash } => transaction
+            .attempts
+            .iter()
+            .any(|attempt| attempt.hash == *hash),
+        Stage::Queued
+        | Stage::Settled { .. }
+        | Stage::SettledElsewhere { .. }
+        | Stage::Failed { .. }
+        | Stage::Expired { .. }
+        | Stage::Released { .. } => false,
     }
 }
 
@@ -220,6 +266,19 @@ fn failed(reason: Reason, message: &str, receipt: &Receipt) -> Verdict {
         transaction: Some(receipt.transaction_hash.clone()),
         block: Some(Block { ..receipt.block() }),
     }
+}
+
+fn consumed_in_vain(receipt: &Receipt) -> Verdict {
+    failed(
+        Reason::InvalidExactEvmTransferEventMismatch,
+        "the transaction consumed the authorization without the expected transfer",
+        receipt,
+    )
+}
+
+/// Whether the transaction settled a Permit2 payment, as the proxy tells it. It does not tell which: that is known of one that carries no other.
+fn settles_permit2(receipt: &Receipt, expect: &Expect) -> bool {
+    matches!(expect.guard, Guard::Permit2 { .. }) && settles(&receipt.logs)
 }
 
 /// The index of the log that proves the payment: the exact transfer by the asset itself and, for EIP-3009, the very nonce's consumption.
@@ -248,7 +307,7 @@ pub(super) fn payment_log(logs: &[Log], expect: &Expect) -> Option<u64> {
             && log.topics == paid
             && U256::try_from_be_slice(&log.data) == Some(value.into())
     })?;
-    Some(log.log_index.to())
+    Some(log.index.to())
 }
 
 #[cfg(test)]
@@ -283,7 +342,7 @@ mod tests {
             address,
             topics,
             data,
-            log_index: U64::from(index),
+            index: U64::from(index),
             transaction_hash: None,
         }
     }

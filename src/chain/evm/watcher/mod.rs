@@ -18,16 +18,19 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use super::chain::{Chain, Head, parse};
 use super::rpc::Call;
+use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
-use crate::store::{self, Block, InFlight};
+use crate::store::{self, Block, InFlight, NotFinal, Settlement};
 
 /// When nothing is in flight, how often the database is asked whether that is still so.
 const IDLE: Duration = Duration::from_secs(1);
 /// How often what is slow to change is looked at: finality, replaced nonces, failed rows.
 const SLOW: Duration = Duration::from_secs(2);
+/// How often failed rows whose authorization still lives are looked at.
+const FAILED: Duration = Duration::from_secs(20);
 /// After a request's deadline its handler releases the row; past this, the handler is gone.
-const ORPHAN_AFTER: Duration = Duration::from_secs(2);
+const ORPHAN_AFTER_MILLIS: i64 = 2_000;
 
 /// Watches one network.
 #[derive(Debug)]
@@ -35,10 +38,26 @@ pub struct Watcher {
     chain: Arc<Chain>,
     head: Option<Head>,
     slow_at: Option<Instant>,
+    failed_at: Option<Instant>,
+    /// Failed rows are looked at in turns: the last id of the last turn.
+    failed_after: String,
     /// Whether what is on record was compared with the chain since the start and since the last head that did not follow.
     is_compared: bool,
     /// Open transactions whose account nonce was found consumed by none of ours, and when first.
     consumed_since: HashMap<String, Instant>,
+}
+
+/// Decided rows that the chain may still change.
+#[derive(Debug, Default)]
+struct LooseEnds {
+    not_final: Vec<NotFinal>,
+    failed: Vec<Settlement>,
+}
+
+impl LooseEnds {
+    fn are_none(&self) -> bool {
+        self.not_final.is_empty() && self.failed.is_empty()
+    }
 }
 
 /// Nothing could be reported this time; the next round tries again.
@@ -70,7 +89,8 @@ pub(super) struct Log {
     pub(super) address: Address,
     pub(super) topics: Vec<B256>,
     pub(super) data: alloy::primitives::Bytes,
-    pub(super) log_index: U64,
+    #[serde(rename = "logIndex")]
+    pub(super) index: U64,
     pub(super) transaction_hash: Option<String>,
 }
 
@@ -93,6 +113,8 @@ impl Watcher {
             chain,
             head: None,
             slow_at: None,
+            failed_at: None,
+            failed_after: String::new(),
             is_compared: false,
             consumed_since: HashMap::new(),
         }
@@ -107,13 +129,9 @@ impl Watcher {
             let pause = match self.step().await {
                 Ok(true) => self.pace(),
                 Ok(false) => IDLE,
-                Err(Trouble::Chain(cause)) => {
-                    observe::chain_trouble(&network, &cause);
+                Err(cause) => {
+                    self.tell(&cause);
                     self.pace()
-                }
-                Err(Trouble::Store(cause)) => {
-                    observe::watcher_trouble(&network, &cause);
-                    IDLE
                 }
             };
             tokio::select! {
@@ -124,20 +142,31 @@ impl Watcher {
         }
     }
 
+    fn tell(&self, trouble: &Trouble) {
+        match trouble {
+            Trouble::Chain(cause) => observe::chain_trouble(&self.chain.config.network, cause),
+            Trouble::Store(cause) => observe::watcher_trouble(&self.chain.config.network, cause),
+        }
+    }
+
     /// A fraction of the block time, so that a receipt is seen soon after its block.
     fn pace(&self) -> Duration {
         (self.chain.config.block_time / 4).clamp(Duration::from_millis(50), Duration::from_secs(1))
     }
 
-    /// One round. True while something is waited for.
+    /// One round. True while a transaction is waited for.
     async fn step(&mut self) -> Result<bool, Trouble> {
         let network = &self.chain.config.network;
-        let before = crate::clock::UnixMillis(self.chain.clock.now().0.saturating_sub(2000));
-        debug_assert_eq!(ORPHAN_AFTER.as_millis(), 2000);
-        self.chain.store.release_overdue(network, before).await?;
+        let orphaned = UnixMillis(self.chain.clock.now().0.saturating_sub(ORPHAN_AFTER_MILLIS));
+        self.chain.store.release_overdue(network, orphaned).await?;
         let open = self.chain.store.in_flight(network, None).await?;
         let is_slow = self.slow_at.is_none_or(|at| at.elapsed() >= SLOW);
-        if open.is_empty() && !is_slow {
+        let loose = if is_slow {
+            self.loose_ends().await?
+        } else {
+            LooseEnds::default()
+        };
+        if open.is_empty() && loose.are_none() {
             return Ok(false);
         }
         let (head, receipts) = self.read(&open).await?;
@@ -146,8 +175,43 @@ impl Watcher {
             self.is_compared = self.check_canonical().await?;
         }
         self.head = Some(head.clone());
+        let missing = self.judge_all(open, &receipts, &head).await;
+        self.expire(&missing, &head).await?;
+        if is_slow {
+            self.slow_at = Some(Instant::now());
+            self.find_replaced(&missing, &head).await?;
+            self.finalise(&head).await?;
+            self.watch_failed(loose.failed, &head).await?;
+        }
+        Ok(!missing.is_empty())
+    }
+
+    /// What is decided but may still change.
+    async fn loose_ends(&mut self) -> Result<LooseEnds, Trouble> {
+        let network = &self.chain.config.network;
+        let not_final = self.chain.store.oldest_not_final(network).await?;
+        let mut failed = Vec::new();
+        if self.failed_at.is_none_or(|at| at.elapsed() >= FAILED) {
+            failed = self
+                .chain
+                .store
+                .failed_unfinished(network, &self.failed_after)
+                .await?;
+            self.failed_at = Some(Instant::now());
+            self.failed_after = failed.last().map(|row| row.id.clone()).unwrap_or_default();
+        }
+        Ok(LooseEnds { not_final, failed })
+    }
+
+    /// Judges every transaction with a confirmed receipt; those without any are returned. One that cannot be judged now does not keep the others
+    /// waiting.
+    async fn judge_all(
+        &self,
+        open: Vec<InFlight>,
+        receipts: &[Receipt],
+        head: &Head,
+    ) -> Vec<InFlight> {
         let mut missing = Vec::new();
-        let mut trouble = None;
         for transaction in open {
             let found = transaction.attempts.iter().rev().find_map(|attempt| {
                 receipts
@@ -155,29 +219,21 @@ impl Watcher {
                     .find(|receipt| receipt.transaction_hash.eq_ignore_ascii_case(&attempt.hash))
             });
             match found {
-                Some(receipt) if self.is_confirmed(receipt, &head) => {
+                Some(receipt) if self.is_confirmed(receipt, head) => {
                     self.chain.hooks.reached(Point::Received).await;
-                    // What cannot be judged now must not keep the others waiting.
                     if let Err(cause) = self.judge(&transaction, receipt).await {
-                        trouble = Some(cause);
+                        self.tell(&cause);
                     }
                 }
                 Some(_) => {}
                 None => missing.push(transaction),
             }
         }
-        let waiting = !missing.is_empty() || trouble.is_some();
-        self.expire(&missing, &head).await?;
-        if is_slow {
-            self.slow_at = Some(Instant::now());
-            self.find_replaced(&missing, &head).await?;
-            self.finalise(&head).await?;
-            self.watch_failed(&head).await?;
-        }
-        trouble.map_or(Ok(waiting), Err)
+        missing
     }
 
-    /// The newest head and every receipt that exists for the open transactions, in one request.
+    /// The newest head and every receipt that exists for the open transactions, in one request. An answer that is no receipt is none: what that
+    /// means is never decided by its absence alone.
     async fn read(&self, open: &[InFlight]) -> Result<(Head, Vec<Receipt>), Error> {
         let mut calls: Vec<Call> = vec![("eth_getBlockByNumber", json!(["latest", false]))];
         let hashes = open
@@ -187,13 +243,11 @@ impl Watcher {
         calls.extend(hashes.map(|hash| ("eth_getTransactionReceipt", json!([hash]))));
         let answers = self.chain.rpc.batch(calls).await?;
         let head: Head = parse(answers.first())?;
-        let mut receipts = Vec::new();
-        for answer in answers.get(1..).unwrap_or_default() {
-            if let Some(receipt) = parse::<Option<Receipt>>(Some(answer))? {
-                receipts.push(receipt);
-            }
-        }
-        Ok((head, receipts))
+        let receipts = answers
+            .iter()
+            .skip(1)
+            .filter_map(|answer| parse::<Option<Receipt>>(Some(answer)).ok()?);
+        Ok((head, receipts.collect()))
     }
 
     /// Whether the head does not follow from the last one we saw: blocks were skipped, or taken away.

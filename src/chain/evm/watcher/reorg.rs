@@ -7,10 +7,11 @@ use alloy::primitives::Address;
 use serde_json::json;
 
 use super::guard::Consumption;
+use super::judge::is_active;
 use super::{Receipt, Trouble, Watcher};
 use crate::chain::evm::Error;
 use crate::chain::evm::chain::{Chain, Head, parse, tag};
-use crate::chain::evm::lane::pull::read_work;
+use crate::chain::evm::lane::simulate::read_work;
 use crate::chain::evm::rpc::Call;
 use crate::clock::UnixMillis;
 use crate::observe;
@@ -133,10 +134,15 @@ impl Watcher {
             }
             let mut verdicts = Vec::new();
             for settlement in self.chain.store.undecided_in(&transaction.id).await? {
-                let (_, expect) = read_work(&settlement)?;
+                if !is_active(transaction, &settlement) {
+                    continue;
+                }
+                let Ok((_, expect)) = read_work(&settlement) else {
+                    continue;
+                };
                 let verdict = match self
-                    .consumption(&settlement, &expect, &head.block())
-                    .await?
+                    .consumption_or_unknown(&settlement, &expect, &head.block())
+                    .await
                 {
                     Consumption::Paid {
                         transaction,
@@ -153,11 +159,9 @@ impl Watcher {
                         transaction: None,
                         block: Some(head.block()),
                     },
-                    Consumption::Unused => Verdict::Requeue {
-                        deadline: self.chain.clock.now().plus(Duration::from_secs(20)),
-                    },
+                    Consumption::Unused => self.requeue(&settlement),
                     // Not proven, so nothing is said about any payment in it.
-                    Consumption::Unknown => continue 'transactions,
+                    Consumption::Ours { .. } | Consumption::Unknown => continue 'transactions,
                 };
                 verdicts.push((settlement.id, verdict));
             }
@@ -201,9 +205,12 @@ impl Watcher {
         let mut witnesses = 0;
         for answers in self.chain.rpc.ask_all(&calls).await {
             let Ok(answers) = answers else { continue };
-            let count: alloy::primitives::U64 = parse(answers.first())?;
+            let Ok(count) = parse::<alloy::primitives::U64>(answers.first()) else {
+                continue;
+            };
             for answer in answers.get(1..).unwrap_or_default() {
-                if parse::<Option<Receipt>>(Some(answer))?.is_some() {
+                // A receipt, or an answer that might have been one.
+                if !matches!(parse::<Option<Receipt>>(Some(answer)), Ok(None)) {
                     return Ok(false);
                 }
             }

@@ -1,0 +1,245 @@
+//! The last look before signing: one request simulates every claimed payment exactly as it would be signed, and reads what it costs.
+
+use alloy::primitives::{Address, Bytes, U256};
+use alloy::sol_types::SolCall;
+use serde_json::{Value, json};
+
+use super::Lane;
+use crate::chain::evm::chain::{eth_call, market_calls, parse, parse_word, read_market};
+use crate::chain::evm::contracts::Token;
+use crate::chain::evm::fees::{self, Market};
+use crate::chain::evm::rpc::Call as RpcCall;
+use crate::chain::evm::transaction::{Fee, decode};
+use crate::chain::evm::work::{Expect, Kind, Work};
+use crate::chain::evm::{Error, revert};
+use crate::observe;
+use crate::protocol::Reason;
+use crate::store::{self, Lease, Settlement};
+
+/// A claimed payment whose simulation just passed.
+pub(super) struct Ready {
+    pub(super) settlement: Settlement,
+    pub(super) work: Work,
+    /// The payer's balance of the asset, as the simulation saw it.
+    pub(super) balance: U256,
+}
+
+/// A claimed payment as it was read from its row.
+struct Claimed {
+    settlement: Settlement,
+    work: Work,
+    expect: Expect,
+}
+
+/// What the request before signing says.
+pub(super) struct Readings {
+    pub(super) market: Market,
+    /// The signer's native balance, wei.
+    pub(super) funds: U256,
+    payments: Vec<Result<U256, Error>>,
+}
+
+impl Lane {
+    /// Payments that fail are released with the reason; when nothing could be asked, all are handed back and there is nothing to do.
+    pub(super) async fn simulate(
+        &mut self,
+        lease: &Lease,
+        claimed: Vec<Settlement>,
+    ) -> store::Result<Option<(Readings, Vec<Ready>)>> {
+        let claimed = self.read_rows(claimed).await?;
+        if claimed.is_empty() {
+            return Ok(None);
+        }
+        let readings = match self.read(&claimed).await {
+            Ok(readings) => readings,
+            Err(cause) => {
+                observe::chain_trouble(&self.chain.config.network, &cause);
+                self.hand_back(claimed.iter().map(|claimed| &claimed.settlement))
+                    .await?;
+                return Ok(None);
+            }
+        };
+        self.market = Some(readings.market);
+        // A signer that cannot pay makes nodes refuse its simulations: that says nothing about the payments.
+        if !self
+            .affords(lease, &readings, Kind::Eip3009.gas_cap())
+            .await?
+        {
+            self.hand_back(claimed.iter().map(|claimed| &claimed.settlement))
+                .await?;
+            return Ok(None);
+        }
+        let mut ready = Vec::with_capacity(claimed.len());
+        for (claimed, answer) in claimed.into_iter().zip(&readings.payments) {
+            let Claimed {
+                settlement, work, ..
+            } = claimed;
+            match answer {
+                Ok(balance) => ready.push(Ready {
+                    settlement,
+                    work,
+                    balance: *balance,
+                }),
+                Err(cause) if cause.is_revert() => {
+                    let (reason, message) = revert::reason(&work, cause);
+                    self.chain
+                        .store
+                        .release(&settlement.id, reason, Some(&message))
+                        .await?;
+                }
+                Err(cause) => {
+                    observe::chain_trouble(&self.chain.config.network, cause);
+                    self.hand_back(std::iter::once(&settlement)).await?;
+                }
+            }
+        }
+        Ok(Some((readings, ready)))
+    }
+
+    /// A row that cannot be read is given up: it must not stand in the way of the others.
+    async fn read_rows(&self, settlements: Vec<Settlement>) -> store::Result<Vec<Claimed>> {
+        let mut claimed = Vec::with_capacity(settlements.len());
+        for settlement in settlements {
+            match read_work(&settlement) {
+                Ok((work, expect)) => claimed.push(Claimed {
+                    settlement,
+                    work,
+                    expect,
+                }),
+                Err(cause) => {
+                    observe::store_trouble(&cause);
+                    self.chain
+                        .store
+                        .release(&settlement.id, Reason::UnexpectedSettleError, None)
+                        .await?;
+                }
+            }
+        }
+        Ok(claimed)
+    }
+
+    async fn read(&self, claimed: &[Claimed]) -> Result<Readings, Error> {
+        let signer = self.signer.address();
+        // With a price, as the transaction will have one: some contracts behave better in calls that cost nothing.
+        let market = match self.market {
+            Some(market) => market,
+            None => self.chain.market().await?,
+        };
+        let fee = fees::first(market, self.chain.limits()).ok();
+        let mut calls: Vec<RpcCall> = market_calls(Some(market));
+        let offset = calls.len();
+        calls.push(("eth_getBalance", json!([signer, "latest"])));
+        for Claimed { work, expect, .. } in claimed {
+            calls.push(eth_call(&simulation(signer, work, fee), "latest"));
+            let data = Bytes::from(
+                Token::balanceOfCall {
+                    account: expect.from,
+                }
+                .abi_encode(),
+            );
+            calls.push(eth_call(
+                &json!({"to": expect.asset, "data": data}),
+                "latest",
+            ));
+        }
+        let answers = self.chain.rpc.batch(calls).await?;
+        let market = read_market(Some(market), &answers)?;
+        let funds: U256 = parse(answers.get(offset))?;
+        let payments = (0..claimed.len())
+            .map(|index| {
+                parse::<Bytes>(answers.get(offset + 1 + 2 * index))?;
+                parse_word(answers.get(offset + 2 + 2 * index))
+            })
+            .collect();
+        Ok(Readings {
+            market,
+            funds,
+            payments,
+        })
+    }
+
+    /// Whether the signer's funds and today's spending cap bear a transaction of so much gas more; pauses the lane when not.
+    pub(super) async fn affords(
+        &mut self,
+        lease: &Lease,
+        readings: &Readings,
+        gas: u64,
+    ) -> store::Result<bool> {
+        let Ok(fee) = fees::first(readings.market, self.chain.limits()) else {
+            return Ok(true); // Too dear is not the signer's poverty: the caller looks at that.
+        };
+        let spent = self
+            .chain
+            .store
+            .spent_today(&self.chain.config.network, &self.address)
+            .await?;
+        let poverty = self.poverty(readings.funds, spent, fee, gas);
+        if let Some(reason) = poverty {
+            self.pause(lease, reason).await?;
+        }
+        Ok(poverty.is_none())
+    }
+
+    /// Whether a typical payment could be made: what a paused lane waits for.
+    pub(super) fn can_afford(&self, funds: U256, market: Market, spent_gwei: i64) -> bool {
+        fees::first(market, self.chain.limits()).is_ok_and(|fee| {
+            self.poverty(funds, spent_gwei, fee, Kind::Eip3009.gas_cap())
+                .is_none()
+        })
+    }
+
+    /// Why the signer may not send so much gas more, with everything in flight at its dearest.
+    fn poverty(&self, funds: U256, spent_gwei: i64, fee: Fee, gas: u64) -> Option<&'static str> {
+        let in_flight = self.open.iter().filter_map(|transaction| {
+            let (call, fee) = decode(&transaction.attempts.last()?.raw)?;
+            Some(u128::from(call.gas_limit).saturating_mul(fee.most()))
+        });
+        let cost = in_flight.fold(
+            u128::from(gas).saturating_mul(fee.most()),
+            u128::saturating_add,
+        );
+        let spent = u128::try_from(spent_gwei)
+            .unwrap_or(0)
+            .saturating_mul(1_000_000_000);
+        if U256::from(cost) > funds {
+            Some("the signer cannot pay for gas")
+        } else if spent.saturating_add(cost) > self.chain.config.daily_spend_cap {
+            Some("the signer's daily spend cap is reached")
+        } else {
+            None
+        }
+    }
+}
+
+/// The call exactly as it will be signed: sender, recipient, data, gas limit and price.
+fn simulation(signer: Address, work: &Work, fee: Option<Fee>) -> Value {
+    let mut call = json!({"from": signer, "to": work.to, "data": work.data, "gas": format!("{:#x}", work.gas_limit)});
+    match fee {
+        Some(Fee::Dynamic {
+            max_fee,
+            priority_fee,
+        }) => {
+            call["maxFeePerGas"] = json!(format!("{max_fee:#x}"));
+            call["maxPriorityFeePerGas"] = json!(format!("{priority_fee:#x}"));
+        }
+        Some(Fee::Legacy { gas_price }) => call["gasPrice"] = json!(format!("{gas_price:#x}")),
+        None => {}
+    }
+    call
+}
+
+/// What the scheme put into the row for us.
+///
+/// # Errors
+/// [`store::Error::Inconsistent`] when the row was not written by this scheme.
+pub(in crate::chain::evm) fn read_work(settlement: &Settlement) -> store::Result<(Work, Expect)> {
+    let unreadable = |column: &str| {
+        store::Error::Inconsistent(format!(
+            "{column} of settlement {} is unreadable",
+            settlement.id
+        ))
+    };
+    let work = serde_json::from_str(&settlement.work).map_err(|_| unreadable("work"))?;
+    let expect = serde_json::from_str(&settlement.expect).map_err(|_| unreadable("expect"))?;
+    Ok((work, expect))
+}
