@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log};
 use crate::hooks::Nothing;
+use crate::lifecycle::Signal;
 use crate::store::Store;
 use crate::{dev, lifecycle, observe, run};
 
@@ -74,13 +75,19 @@ async fn serve() -> anyhow::Result<ExitCode> {
 
 /// Serves until a signal or a failed task, then drains. A second signal ends the process at once, which is safe.
 pub(crate) async fn until_stopped(running: run::Running) -> ExitCode {
+    let signal = tokio::select! {
+        signal = lifecycle::signalled() => Some(signal),
+        () = running.failed() => None,
+    };
+    let stop = async {
+        if signal == Some(Signal::Terminate) {
+            running.give_notice().await;
+        }
+        running.stop().await
+    };
     tokio::select! {
-        () = lifecycle::signalled() => {}
-        () = running.failed() => {}
-    }
-    tokio::select! {
-        went_well = running.stop() => if went_well { ExitCode::SUCCESS } else { ExitCode::FAILURE },
-        () = lifecycle::signalled() => ExitCode::FAILURE,
+        went_well = stop => if went_well { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+        _ = lifecycle::signalled() => ExitCode::FAILURE,
     }
 }
 
@@ -133,6 +140,7 @@ pub(crate) fn start_log(log: &Log) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Colours are for people: a pipe leads into somebody's log search.
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // A second start in one process keeps the first log.

@@ -98,7 +98,8 @@ pub const ALL: &[Variable] = {
         Server.default("BODY_LIMIT_BYTES", "65536", "Largest request body, bytes."),
         Server.default("READ_TIMEOUT_MS", "10000", "How long a client may take to send the head of a request, and again the body, milliseconds."),
         Server.default("MAX_CONNECTIONS", "1024", "Connections open at once; more wait to be accepted."),
-        Server.default("DRAIN_TIMEOUT_MS", "30000", "How long requests under way may go on after SIGTERM, milliseconds."),
+        Server.default("DRAIN_NOTICE_MS", "5000", "How long after SIGTERM the port stays open while `/readyz` says 503, so that load balancers look elsewhere first, milliseconds."),
+        Server.default("DRAIN_TIMEOUT_MS", "30000", "How long requests under way may go on after that, milliseconds."),
 
         Database.secret("DATABASE_URL", "`postgres://…` in production, or `sqlite://…`. Unset: SQLite at `facilitator.db` in `DATA_DIR`, which a mainnet does not start with."),
         Database.default("DATABASE_MAX_CONNECTIONS", "10", "Connections to the database open at once."),

@@ -503,7 +503,7 @@ async fn a_final_settlement_stays(db: Opened) {
     let (id, mined) = db.settled(&lease, 0, "key").await;
     let was = db
         .store
-        .not_final(&network())
+        .oldest_not_final(&network())
         .await
         .expect("read")
         .remove(0);
@@ -516,7 +516,7 @@ async fn a_final_settlement_stays(db: Opened) {
     assert!(proof.is_final);
     assert!(
         db.store
-            .not_final(&network())
+            .oldest_not_final(&network())
             .await
             .expect("read")
             .is_empty()
