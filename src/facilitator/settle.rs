@@ -148,7 +148,9 @@ impl Facilitator {
                     if is_late {
                         return match submitted {
                             Some(transaction) => waiter.unconfirmed(&transaction),
-                            None => Outcome::Unavailable("the database could not be asked".to_owned()),
+                            None => {
+                                Outcome::Unavailable("the database could not be asked".to_owned())
+                            }
                         };
                     }
                 }
@@ -182,57 +184,94 @@ impl Facilitator {
                 released.inspect_err(observe::store_trouble).ok();
                 None
             }
-            Stage::Queued { earlier } => earlier.as_ref().filter(|_| is_late).map(|hash| waiter.unconfirmed(hash)),
+            Stage::Queued { earlier } => earlier
+                .as_ref()
+                .filter(|_| is_late)
+                .map(|hash| waiter.unconfirmed(hash)),
             Stage::Submitted { transaction } => is_late.then(|| waiter.unconfirmed(transaction)),
-            Stage::Settled { proof, delivered: None } => {
+            Stage::Settled {
+                proof,
+                delivered: None,
+            } => {
                 self.parts.hooks.reached(Point::Settled).await;
                 claim.take().await.then(|| waiter.settled(proof, false))
             }
-            Stage::Settled { proof, delivered: Some(delivered) } if claim.recognise(delivered) => {
-                Some(waiter.settled(proof, false))
-            }
-            stage => Some(waiter.ended(stage)),
+            Stage::Settled {
+                proof,
+                delivered: Some(delivered),
+            } if claim.recognise(delivered) => Some(waiter.settled(proof, false)),
+            Stage::Settled { .. }
+            | Stage::SettledElsewhere { .. }
+            | Stage::Failed { .. }
+            | Stage::Expired { .. }
+            | Stage::Released { .. } => Some(waiter.ended(&row.stage)),
         }
     }
 }
 
 impl Waiter<'_> {
     fn unconfirmed(&self, transaction: &str) -> Outcome {
-        Outcome::Unconfirmed { transaction: transaction.to_owned(), payer: self.payer.clone() }
+        Outcome::Unconfirmed {
+            transaction: transaction.to_owned(),
+            payer: self.payer.clone(),
+        }
     }
 
     fn settled(&self, proof: &Proof, replayed: bool) -> Outcome {
-        Outcome::Settled { transaction: proof.transaction.clone(), payer: self.payer.clone(), replayed }
+        Outcome::Settled {
+            transaction: proof.transaction.clone(),
+            payer: self.payer.clone(),
+            replayed,
+        }
     }
 
-    fn rejected(&self, reason: Reason, message: Option<&str>, transaction: Option<&String>) -> Outcome {
+    fn rejected(
+        &self,
+        reason: Reason,
+        message: Option<&str>,
+        transaction: Option<&String>,
+    ) -> Outcome {
         let mut rejection = Rejection::new(reason).of(self.payer.clone());
         rejection.message = message.map(ToOwned::to_owned);
-        Outcome::Rejected { rejection, transaction: transaction.cloned() }
+        Outcome::Rejected {
+            rejection,
+            transaction: transaction.cloned(),
+        }
     }
 
     /// The answer of a payment that came to its end and is not ours to tell as a success.
     fn ended(&self, stage: &Stage) -> Outcome {
-        let duplicate = |message, transaction| self.rejected(Reason::DuplicateSettlement, Some(message), transaction);
+        let duplicate = |message, transaction| {
+            self.rejected(Reason::DuplicateSettlement, Some(message), transaction)
+        };
         match stage {
-            Stage::Settled { proof, delivered: Some(delivered) } if is_replay(delivered, self.request) => {
-                self.settled(proof, true)
-            }
-            Stage::Settled { proof, .. } => {
-                duplicate("this payment was settled and its success delivered", Some(&proof.transaction))
-            }
-            Stage::SettledElsewhere { transaction } => {
-                duplicate("this payment was settled by somebody else", Some(transaction))
-            }
-            Stage::Failed { reason, message, transaction } => {
-                self.rejected(*reason, message.as_deref(), transaction.as_ref())
-            }
-            Stage::Expired { transaction } => {
-                self.rejected(self.expired, Some("the authorization expired unused"), transaction.as_ref())
-            }
+            Stage::Settled {
+                proof,
+                delivered: Some(delivered),
+            } if is_replay(delivered, self.request) => self.settled(proof, true),
+            Stage::Settled { proof, .. } => duplicate(
+                "this payment was settled and its success delivered",
+                Some(&proof.transaction),
+            ),
+            Stage::SettledElsewhere { transaction } => duplicate(
+                "this payment was settled by somebody else",
+                Some(transaction),
+            ),
+            Stage::Failed {
+                reason,
+                message,
+                transaction,
+            } => self.rejected(*reason, message.as_deref(), transaction.as_ref()),
+            Stage::Expired { transaction } => self.rejected(
+                self.expired,
+                Some("the authorization expired unused"),
+                transaction.as_ref(),
+            ),
             Stage::Released { reason, message } => self.rejected(*reason, message.as_deref(), None),
             // Not an end: whoever asks for one while it lasts hears that it is taken.
-            Stage::Queued { .. } | Stage::Submitted { .. } => duplicate("this payment is under way", None),
+            Stage::Queued { .. } | Stage::Submitted { .. } => {
+                duplicate("this payment is under way", None)
+            }
         }
     }
 }
