@@ -180,6 +180,11 @@ impl Case {
         }
     }
 
+    pub(super) fn set_budget(&mut self, units: u32, micro_lamports: u64) {
+        self.instructions[0] = limit(units);
+        self.instructions[1] = price(micro_lamports);
+    }
+
     /// The message, with nobody's signature but the clients'.
     pub(super) fn wire(&self) -> Vec<u8> {
         let blockhash = Hash::new_from_array([7; 32]);

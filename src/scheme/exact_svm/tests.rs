@@ -1,5 +1,6 @@
 mod adversarial;
 mod codes;
+mod layouts;
 mod onchain;
 mod property;
 mod vectors;

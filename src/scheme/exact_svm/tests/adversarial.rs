@@ -1,14 +1,15 @@
 //! Attempts to spend the sponsor's lamports, tokens or signature. Each is refused, on either path.
 
-use solana_instruction::Instruction;
+use solana_instruction::{AccountMeta, Instruction};
 use solana_message::v0::MessageAddressTableLookup;
 
 use super::*;
 use crate::scheme::exact_svm::policy::SmartWallet;
 
 /// What an attacker would like a program to do with the sponsor.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn attacks() -> Vec<(&'static str, Instruction)> {
-    let sponsor = AccountMetas::signed(fee_payer());
+    let sponsor = AccountMeta::new(fee_payer(), true);
     let token = programs::TOKEN;
     let (loot, theirs) = (
         writable(account_of(other(), token)),
@@ -107,14 +108,6 @@ fn attacks() -> Vec<(&'static str, Instruction)> {
             ix(other(), &[sponsor], &[1, 2, 3]),
         ),
     ]
-}
-
-struct AccountMetas;
-
-impl AccountMetas {
-    fn signed(key: Pubkey) -> solana_instruction::AccountMeta {
-        solana_instruction::AccountMeta::new(key, true)
-    }
 }
 
 fn with_smart_wallets() -> Case {

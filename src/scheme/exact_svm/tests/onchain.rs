@@ -15,11 +15,11 @@ async fn reason_of(case: Case) -> Reason {
     }
 }
 
-fn failing(error: Value) -> Result<Simulation, Unavailable> {
-    Ok(Simulation {
+fn failing(error: Value) -> Simulation {
+    Simulation {
         error: Some(error),
         ..Simulation::default()
-    })
+    }
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_failed_simulation_refuses_the_payment() {
         ),
         (Case::v1(), Reason::TransactionSimulationFailed),
     ] {
-        case.answer = failing(error.clone());
+        case.answer = Ok(failing(error.clone()));
         let Err(Refusal::Rejected(rejection)) = case.verify().await else {
             panic!("not rejected");
         };
@@ -87,7 +87,7 @@ async fn a_failed_simulation_refuses_the_payment() {
         ),
     ] {
         let mut case = Case::new();
-        case.answer = failing(error);
+        case.answer = Ok(failing(error));
         assert_eq!(reason_of(case).await, reason);
     }
 }
@@ -101,10 +101,12 @@ async fn trouble_of_our_own_is_no_verdict() {
     };
     for answer in [
         Err(Unavailable("no node".to_owned())),
-        failing(json!("AccountNotFound")),
-        failing(json!("InsufficientFundsForFee")),
-        failing(json!("InvalidAccountForFee")),
-        failing(json!({"InsufficientFundsForRent": {"account_index": 0}})),
+        Ok(failing(json!("AccountNotFound"))),
+        Ok(failing(json!("InsufficientFundsForFee"))),
+        Ok(failing(json!("InvalidAccountForFee"))),
+        Ok(failing(
+            json!({"InsufficientFundsForRent": {"account_index": 0}}),
+        )),
         silent(|simulation| simulation.accounts.clear()),
         silent(|simulation| simulation.accounts[0] = None),
         silent(|simulation| simulation.accounts[1] = None),

@@ -45,7 +45,7 @@ fn the_known_transaction_is_valid_and_has_its_known_hash() {
         367
     );
     let hash = BASE64_STANDARD.decode("C1LeH3zkXbyXw9XuPklIRFsXLRtEzj86u5fuqnTQIo4=");
-    let hash: String = hash.unwrap().iter().map(|b| format!("{b:02x}")).collect();
+    let hash = alloy::hex::encode(hash.unwrap());
     let identity = checked.identity();
     let key = format!("svm:EtWTRABZaYq6iMfeYKouRu166VU2xqa1:{hash}");
     assert_eq!(identity.payment_key, key);

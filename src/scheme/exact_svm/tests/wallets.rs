@@ -116,6 +116,7 @@ async fn a_plain_payment_stays_plain_where_wallets_are_on() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn each_flaw_of_a_wallets_transaction_has_its_code() {
     let changes: [(Change, Reason); 13] = [
         (
@@ -137,7 +138,7 @@ async fn each_flaw_of_a_wallets_transaction_has_its_code() {
             |case| {
                 case.instructions[2]
                     .accounts
-                    .push(readonly(second_fee_payer()))
+                    .push(readonly(second_fee_payer()));
             },
             Reason::InvalidExactSvmFeePayerNotIsolated,
         ),
