@@ -4,11 +4,25 @@
 
 mod harness;
 
+mod clients;
+mod cost;
 mod crash;
+mod deploy;
+mod door;
+mod drain;
 mod fault_proxy;
+mod faults;
+mod hostile;
+mod lanes;
 mod pay;
+mod pay_wallets;
 mod postgres;
+mod reasons;
 mod reference;
+mod repeats;
 mod sandbox;
+mod secrets;
 mod signing;
+mod start;
 mod store;
+mod supported;

@@ -185,6 +185,7 @@ fn mined(transaction_id: &str, nonce: u64) -> Mined {
         succeeded: true,
         gas_used: 60_000,
         gas_price: 1_000_000_000,
+        l1_fee: 0,
     }
 }
 
@@ -258,7 +259,7 @@ async fn storing_a_transaction_takes_all_payments_or_none(db: Opened) {
         db.submit(&lease, 0, &[&one, &two]).await,
         Submitted::Gone(vec![two])
     );
-    assert_eq!(db.stage(&one).await, Stage::Queued);
+    assert_eq!(db.stage(&one).await, Stage::Queued { earlier: None });
     assert!(
         db.store
             .in_flight(&network(), None)
@@ -289,7 +290,7 @@ async fn a_stolen_lane_cannot_write(db: Opened) {
         db.store.pause(&ours, Some("no")).await,
         Err(Error::Fenced)
     ));
-    assert_eq!(db.stage(&id).await, Stage::Queued);
+    assert_eq!(db.stage(&id).await, Stage::Queued { earlier: None });
     assert!(matches!(
         db.submit(&theirs, 0, &[&id]).await,
         Submitted::Stored(_)
@@ -327,7 +328,7 @@ async fn an_account_nonce_is_taken_once(db: Opened) {
         )
         .await;
     assert!(matches!(again, Err(Error::Fenced)));
-    assert_eq!(db.stage(&two).await, Stage::Queued);
+    assert_eq!(db.stage(&two).await, Stage::Queued { earlier: None });
 }
 
 async fn a_success_is_delivered_once(db: Opened) {
@@ -360,7 +361,7 @@ async fn what_a_payer_has_in_flight_never_exceeds_the_balance(db: Opened) {
     let lease = db.lease(SIGNER).await;
     let mut payments = [db.payment("one"), db.payment("two")];
     for payment in &mut payments {
-        payment.payer = "payer".to_owned();
+        "payer".clone_into(&mut payment.payer);
     }
     let [one, two] = payments;
     let (Ok(Enqueued::First(one)), Ok(Enqueued::First(two))) =
@@ -503,7 +504,7 @@ async fn a_final_settlement_stays(db: Opened) {
     let (id, mined) = db.settled(&lease, 0, "key").await;
     let was = db
         .store
-        .not_final(&network())
+        .oldest_not_final(&network())
         .await
         .expect("read")
         .remove(0);
@@ -516,7 +517,7 @@ async fn a_final_settlement_stays(db: Opened) {
     assert!(proof.is_final);
     assert!(
         db.store
-            .not_final(&network())
+            .oldest_not_final(&network())
             .await
             .expect("read")
             .is_empty()
@@ -558,7 +559,13 @@ async fn a_requeued_payment_goes_alone(db: Opened) {
     let row = db.store.get(&id).await.expect("read").expect("there");
     assert_eq!(
         (row.stage, row.batchable, row.deadline),
-        (Stage::Queued, false, deadline.0)
+        (
+            Stage::Queued {
+                earlier: Some("0xhash0".to_owned())
+            },
+            false,
+            deadline.0
+        )
     );
     assert!(matches!(
         db.submit(&lease, 1, &[&id]).await,
@@ -588,7 +595,7 @@ async fn claims_keep_lanes_apart_and_run_out(db: Opened) {
         .expect("asked");
     assert_eq!(
         again.into_iter().map(|s| s.id).collect::<Vec<_>>(),
-        [id.clone()]
+        std::slice::from_ref(&id)
     );
     db.clock.advance(Duration::from_secs(15));
     let late = db
@@ -652,7 +659,7 @@ async fn gas_is_booked_once_per_receipt(db: Opened) {
             .expect("read"),
         120_000
     );
-    db.clock.advance(Duration::from_secs(86_400));
+    db.clock.advance(Duration::from_hours(24));
     assert_eq!(
         db.store
             .spent_today(&network(), SIGNER)

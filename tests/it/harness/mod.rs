@@ -1,11 +1,14 @@
 //! What tests stand on. Except for starting the sandbox, nothing here uses the product's code: a mistake in it must not hide itself.
 
+pub(crate) mod binary;
 pub(crate) mod chain;
 pub(crate) mod facilitator;
 pub(crate) mod http;
 pub(crate) mod npm;
+pub(crate) mod oracle;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod rpc;
 pub(crate) mod scratch;
 pub(crate) mod sign;
+pub(crate) mod world;
