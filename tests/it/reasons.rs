@@ -36,6 +36,7 @@ fn scene(way: impl Future<Output = ()> + Send + 'static) -> Way {
 }
 
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "a new reason must ask for its way here")]
 fn way(reason: Reason) -> Way {
     use Reason as R;
     match reason {
