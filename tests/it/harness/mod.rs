@@ -3,9 +3,13 @@
 pub(crate) mod chain;
 pub(crate) mod facilitator;
 pub(crate) mod http;
+pub(crate) mod ledger;
+pub(crate) mod mint;
 pub(crate) mod npm;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod rpc;
 pub(crate) mod scratch;
 pub(crate) mod sign;
+pub(crate) mod sign_svm;
+pub(crate) mod svm_wire;

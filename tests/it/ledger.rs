@@ -1,0 +1,454 @@
+//! The ledger is like a real node where it matters, and its controls do what they say.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::ledger::Ledger;
+use crate::harness::mint::{Extension, Mint};
+use crate::harness::sign_svm::{self, LIGHTHOUSE, SQUADS, SvmPayment, SvmTerms};
+use crate::harness::svm_wire::{Instruction, Key, Keypair, Meta, Transaction};
+
+const AMOUNT: u64 = 2_500;
+const WEALTH: u64 = 1_000_000;
+/// Two signatures and the least for priority.
+const FEE: u64 = 10_001;
+const TOKEN_ERROR_INSUFFICIENT_FUNDS: u64 = 1;
+
+/// A payer, a payee and a fee payer on a ledger.
+struct Scene {
+    ledger: Ledger,
+    fee_payer: Keypair,
+    payer: Keypair,
+    terms: SvmTerms,
+}
+
+impl Scene {
+    async fn start() -> Self {
+        Self::with(Mint::token()).await
+    }
+
+    async fn with(mint: Mint) -> Self {
+        let ledger = Ledger::start().await;
+        let mint = ledger.place(mint).await;
+        let (fee_payer, pay_to) = (ledger.fee_payer().await, Key::fresh());
+        let payer = ledger.payer(&mint, WEALTH).await;
+        ledger.fund(&mint, pay_to, 0).await;
+        let terms = SvmTerms::new(&mint, pay_to, AMOUNT, fee_payer.key());
+        Self {
+            ledger,
+            fee_payer,
+            payer,
+            terms,
+        }
+    }
+
+    async fn payment(&self) -> SvmPayment {
+        let blockhash = self.ledger.blockhash().await;
+        SvmPayment::new(&self.terms, self.payer.key(), blockhash)
+    }
+
+    fn sign(&self, payment: &SvmPayment) -> Transaction {
+        payment.signed_by(&self.payer).signed_by(&self.fee_payer)
+    }
+
+    /// A payment that everybody has signed.
+    async fn signed(&self) -> Transaction {
+        self.sign(&self.payment().await)
+    }
+
+    /// Sends without a look at it, as facilitators do.
+    async fn send(&self, transaction: &Transaction) {
+        let sent = self.ledger.submit(transaction, false).await;
+        assert_eq!(sent, Ok(json!(transaction.id())));
+    }
+
+    async fn received(&self) -> u64 {
+        self.ledger.units(&self.terms.mint, self.terms.pay_to).await
+    }
+
+    async fn status(&self, transaction: &Transaction) -> Value {
+        self.ledger.status(&transaction.id()).await
+    }
+
+    async fn confirmation(&self, transaction: &Transaction) -> Value {
+        self.status(transaction).await["confirmationStatus"].take()
+    }
+}
+
+#[tokio::test]
+async fn plays_the_network_that_it_is_told() {
+    let devnet: String = Ledger::start()
+        .await
+        .call("getGenesisHash", json!([]))
+        .await;
+    assert_eq!(&devnet[..32], "EtWTRABZaYq6iMfeYKouRu166VU2xqa1");
+
+    let mainnet = "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d";
+    let ledger = Ledger::of_genesis(mainnet).await;
+    let told: String = ledger.call("getGenesisHash", json!([])).await;
+    assert_eq!(told, mainnet);
+    assert!(ledger.unleash().await);
+}
+
+#[tokio::test]
+async fn answers_batches_and_unknown_methods() {
+    let ledger = Ledger::start().await;
+    let call = |id: u64, method: &str| json!({"jsonrpc": "2.0", "id": id, "method": method});
+
+    let batch = json!([
+        call(1, "getHealth"),
+        call(2, "getMagic"),
+        call(3, "getVersion")
+    ]);
+    let answers = ledger.post(&batch).await.unwrap();
+
+    assert_eq!(
+        answers[0],
+        json!({"jsonrpc": "2.0", "id": 1, "result": "ok"})
+    );
+    let unknown = json!({"code": -32601, "message": "Method not found"});
+    assert_eq!(answers[1]["error"], unknown);
+    assert_eq!(answers[2]["result"]["solana-core"], "4.2.2");
+}
+
+#[tokio::test]
+async fn a_payment_lands_and_tells_what_it_did() {
+    for mint in [Mint::token(), Mint::token_2022(&[])] {
+        let scene = Scene::with(mint).await;
+        let before = scene.ledger.lamports(scene.fee_payer.key()).await;
+        let transaction = scene.signed().await;
+
+        scene.send(&transaction).await;
+
+        assert_eq!(scene.received().await, AMOUNT);
+        let left = scene.ledger.lamports(scene.fee_payer.key()).await;
+        assert_eq!(before - left, FEE);
+        let status = scene.status(&transaction).await;
+        assert_eq!(status["confirmationStatus"], "confirmed");
+        assert_eq!(status["err"], Value::Null);
+        let told = scene.ledger.transaction(&transaction.id()).await;
+        assert_eq!(told["slot"], scene.ledger.slot().await);
+        let meta = &told["meta"];
+        assert_eq!((&meta["err"], &meta["fee"]), (&Value::Null, &json!(FEE)));
+        let received = meta["postTokenBalances"].as_array().unwrap().iter();
+        let mut received = received.filter(|one| one["owner"] == scene.terms.pay_to.to_string());
+        let amount = &received.next().unwrap()["uiTokenAmount"]["amount"];
+        assert_eq!(*amount, AMOUNT.to_string());
+    }
+}
+
+#[tokio::test]
+async fn lookup_tables_are_resolved() {
+    let scene = Scene::start().await;
+    let mint = &scene.terms.mint;
+    let accounts = [mint.account_of(scene.terms.pay_to), mint.key];
+    let mut payment = scene.payment().await;
+    payment.tables = vec![scene.ledger.place_table(&accounts).await];
+
+    let transaction = scene.sign(&payment);
+    scene.send(&transaction).await;
+
+    assert_eq!(transaction.message.lookups[0].writable, [0]);
+    assert_eq!(scene.received().await, AMOUNT);
+    let told = scene.ledger.transaction(&transaction.id()).await;
+    let loaded =
+        json!({"writable": [accounts[0].to_string()], "readonly": [accounts[1].to_string()]});
+    assert_eq!(told["meta"]["loadedAddresses"], loaded);
+}
+
+#[tokio::test]
+async fn simulation_refuses_as_a_node_does() {
+    let scene = Scene::start().await;
+    let partial = scene.payment().await.signed_by(&scene.payer);
+    let simulate = |config: Value| scene.ledger.simulate(&partial, config);
+
+    // Signatures do not matter unless somebody asks.
+    let simulated = simulate(json!({})).await.unwrap();
+    assert_eq!(simulated["err"], Value::Null);
+    assert_eq!(simulated["innerInstructions"], Value::Null);
+    let refused = simulate(json!({"sigVerify": true})).await.unwrap_err();
+    assert_eq!(refused["code"], -32003);
+    let both = json!({"sigVerify": true, "replaceRecentBlockhash": true});
+    assert_eq!(simulate(both).await.unwrap_err()["code"], -32602);
+    let future = json!({"minContextSlot": scene.ledger.slot().await + 1});
+    assert_eq!(simulate(future).await.unwrap_err()["code"], -32016);
+
+    scene.ledger.expire_blockhash().await;
+    let old = simulate(json!({})).await.unwrap();
+    assert_eq!(old["err"], "BlockhashNotFound");
+    let replaced = json!({"replaceRecentBlockhash": true});
+    let replaced = simulate(replaced).await.unwrap();
+    assert_eq!(replaced["err"], Value::Null);
+    let newest = Key(scene.ledger.blockhash().await).to_string();
+    assert_eq!(replaced["replacementBlockhash"]["blockhash"], newest);
+    assert_eq!(scene.received().await, 0);
+}
+
+#[tokio::test]
+async fn simulation_shows_accounts_as_they_would_be() {
+    let scene = Scene::start().await;
+    let transaction = scene.signed().await;
+    let payee = scene.terms.mint.account_of(scene.terms.pay_to).to_string();
+    let accounts = json!({"addresses": [payee], "encoding": "jsonParsed"});
+
+    let config = json!({"sigVerify": true, "accounts": accounts});
+    let simulated = scene.ledger.simulate(&transaction, config).await.unwrap();
+
+    let shown = &simulated["accounts"][0]["data"]["parsed"]["info"];
+    assert_eq!(shown["tokenAmount"]["amount"], AMOUNT.to_string());
+    assert_eq!(scene.received().await, 0);
+}
+
+#[tokio::test]
+async fn sending_is_refused_as_a_node_does() {
+    let mut scene = Scene::start().await;
+    let partial = scene.payment().await.signed_by(&scene.payer);
+    let refused = scene.ledger.submit(&partial, true).await.unwrap_err();
+    assert_eq!(refused["code"], -32003);
+    // Nobody looks at it: no leader will take it.
+    scene.send(&partial).await;
+    assert_eq!(scene.status(&partial).await, Value::Null);
+
+    let transaction = scene.signed().await;
+    scene.send(&transaction).await;
+    let refused = scene.ledger.submit(&transaction, true).await.unwrap_err();
+    assert_eq!(refused["code"], -32002);
+    let message = "Transaction simulation failed: This transaction has already been processed";
+    assert_eq!(refused["message"], message);
+    assert_eq!(refused["data"]["err"], "AlreadyProcessed");
+    scene.send(&transaction).await;
+    assert_eq!(scene.received().await, AMOUNT);
+
+    scene.terms.amount = WEALTH + 1;
+    let overdraft = scene.signed().await;
+    let refused = scene.ledger.submit(&overdraft, true).await.unwrap_err();
+    assert_eq!(refused["code"], -32002);
+    assert_eq!(refused["data"]["err"], overdrawn());
+    assert!(!refused["data"]["logs"].as_array().unwrap().is_empty());
+}
+
+/// The third instruction failed for want of tokens.
+fn overdrawn() -> Value {
+    json!({"InstructionError": [2, {"Custom": TOKEN_ERROR_INSUFFICIENT_FUNDS}]})
+}
+
+#[tokio::test]
+async fn a_transaction_may_land_with_an_error() {
+    let scene = Scene::start().await;
+    let before = scene.ledger.lamports(scene.fee_payer.key()).await;
+    let transaction = scene.signed().await;
+    scene.ledger.hold().await;
+    let sent = scene.ledger.submit(&transaction, true).await;
+    assert_eq!(sent, Ok(json!(transaction.id())));
+
+    let payer = scene.payer.key();
+    scene.ledger.fund(&scene.terms.mint, payer, 0).await;
+    scene.ledger.release().await;
+
+    let status = scene.status(&transaction).await;
+    assert_eq!(status["err"], overdrawn());
+    assert_eq!(status["confirmationStatus"], "confirmed");
+    let told = scene.ledger.transaction(&transaction.id()).await;
+    assert_eq!(told["meta"]["err"], overdrawn());
+    let left = scene.ledger.lamports(scene.fee_payer.key()).await;
+    assert_eq!((scene.received().await, before - left), (0, FEE));
+}
+
+#[tokio::test]
+async fn a_fee_payer_without_funds_lands_nothing() {
+    let scene = Scene::start().await;
+    let transaction = scene.signed().await;
+    scene.ledger.remove_account(scene.fee_payer.key()).await;
+
+    scene.send(&transaction).await;
+
+    assert_eq!(scene.status(&transaction).await, Value::Null);
+    let simulated = scene.ledger.simulate(&transaction, json!({})).await;
+    assert_eq!(simulated.unwrap()["err"], "AccountNotFound");
+}
+
+#[tokio::test]
+async fn an_expired_blockhash_lands_nothing() {
+    let scene = Scene::start().await;
+    let valid = |transaction: &Transaction| {
+        let hash = Key(transaction.message.blockhash).to_string();
+        scene
+            .ledger
+            .call::<Value>("isBlockhashValid", json!([hash]))
+    };
+    let transaction = scene.signed().await;
+    scene.ledger.advance_slots(150).await;
+    assert_eq!(valid(&transaction).await["value"], true);
+    scene.ledger.advance_slots(1).await;
+    assert_eq!(valid(&transaction).await["value"], false);
+    scene.send(&transaction).await;
+    assert_eq!(scene.status(&transaction).await, Value::Null);
+
+    let waiting = scene.signed().await;
+    scene.ledger.hold().await;
+    scene.send(&waiting).await;
+    scene.ledger.expire_blockhash().await;
+    scene.ledger.release().await;
+    assert_eq!(scene.status(&waiting).await, Value::Null);
+    assert_eq!(scene.received().await, 0);
+}
+
+#[tokio::test]
+async fn transactions_are_held_dropped_swallowed_and_late() {
+    let scene = Scene::start().await;
+    let (ledger, transaction) = (&scene.ledger, scene.signed().await);
+
+    ledger.hold().await;
+    scene.send(&transaction).await;
+    scene.send(&transaction).await;
+    assert_eq!(scene.status(&transaction).await, Value::Null);
+    assert_eq!(ledger.drop_waiting().await, 1);
+    ledger.release().await;
+    assert_eq!(scene.status(&transaction).await, Value::Null);
+
+    ledger.swallow(1).await;
+    scene.send(&transaction).await;
+    assert_eq!(scene.status(&transaction).await, Value::Null);
+    scene.send(&transaction).await;
+    assert_eq!(scene.confirmation(&transaction).await, "confirmed");
+
+    let late = scene.signed().await;
+    ledger.delay(Duration::from_millis(300)).await;
+    scene.send(&late).await;
+    assert_eq!(scene.status(&late).await, Value::Null);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(scene.confirmation(&late).await, "confirmed");
+    assert_eq!(scene.received().await, 2 * AMOUNT);
+}
+
+#[tokio::test]
+async fn confirmation_takes_the_slots_that_it_is_told() {
+    let scene = Scene::start().await;
+    scene.ledger.confirm_after(1, 2, 4).await;
+    let transaction = scene.signed().await;
+    scene.send(&transaction).await;
+
+    assert_eq!(scene.confirmation(&transaction).await, Value::Null);
+    scene.ledger.advance_slots(1).await;
+    assert_eq!(scene.confirmation(&transaction).await, "processed");
+    let id = transaction.id();
+    assert_eq!(scene.ledger.transaction(&id).await, Value::Null);
+    scene.ledger.advance_slots(1).await;
+    assert_eq!(scene.confirmation(&transaction).await, "confirmed");
+    assert_ne!(scene.ledger.transaction(&id).await, Value::Null);
+    scene.ledger.advance_slots(2).await;
+    assert_eq!(scene.confirmation(&transaction).await, "finalized");
+
+    // A node remembers only recent ones unless it searches.
+    scene.ledger.advance_slots(300).await;
+    let recent: Value = scene
+        .ledger
+        .call("getSignatureStatuses", json!([[id]]))
+        .await;
+    assert_eq!(recent["value"], json!([null]));
+    assert_eq!(scene.confirmation(&transaction).await, "finalized");
+}
+
+#[tokio::test]
+async fn a_losing_fork_undoes_what_landed() {
+    let scene = Scene::start().await;
+    let transaction = scene.signed().await;
+    scene.ledger.snapshot().await;
+    scene.send(&transaction).await;
+    let slot = scene.ledger.slot().await;
+
+    scene.ledger.revert().await;
+
+    assert_eq!(scene.status(&transaction).await, Value::Null);
+    assert_eq!(scene.received().await, 0);
+    assert_eq!(scene.ledger.slot().await, slot);
+    scene.send(&transaction).await;
+    assert_eq!(scene.received().await, AMOUNT);
+}
+
+#[tokio::test]
+async fn extensions_of_a_mint_take_effect() {
+    let fee = Extension::TransferFee {
+        basis_points: 1_000,
+        maximum: WEALTH,
+    };
+    let scene = Scene::with(Mint::token_2022(&[fee])).await;
+    scene.send(&scene.signed().await).await;
+    assert_eq!(scene.received().await, AMOUNT - AMOUNT / 10);
+
+    let delegate = Keypair::fresh();
+    let thief = Extension::PermanentDelegate(delegate.key());
+    let scene = Scene::with(Mint::token_2022(&[thief])).await;
+    let mut payment = scene.payment().await;
+    payment.instructions[2].accounts[3] = Meta::signer(delegate.key());
+    let taken = payment.signed_by(&delegate).signed_by(&scene.fee_payer);
+    scene.send(&taken).await;
+    assert_eq!(scene.received().await, AMOUNT);
+
+    let hook = Extension::TransferHook(Key::fresh());
+    let scene = Scene::with(Mint::token_2022(&[hook])).await;
+    let transaction = scene.signed().await;
+    let simulated = scene.ledger.simulate(&transaction, json!({})).await;
+    let error = simulated.unwrap()["err"].take();
+    assert_eq!(error["InstructionError"][0], 2, "{error}");
+
+    // Interest, by its number: authority, times and rates.
+    let interest = Extension::Other(10, vec![0; 52]);
+    let scene = Scene::with(Mint::token_2022(&[interest])).await;
+    scene.send(&scene.signed().await).await;
+    assert_eq!(scene.received().await, AMOUNT);
+}
+
+#[tokio::test]
+async fn a_smart_wallet_s_inner_transfer_is_seen() {
+    let scene = Scene::start().await;
+    let (mint, wallet) = (&scene.terms.mint, Key::of(SQUADS));
+    let vault = sign_svm::vault(wallet);
+    scene.ledger.fund(mint, vault, WEALTH).await;
+    let call = sign_svm::transfer(&scene.terms, vault);
+    let mut payment = scene.payment().await;
+    payment.instructions[2] = sign_svm::through_wallet(wallet, &[call]);
+    payment.instructions.push(Instruction {
+        program: Key::of(LIGHTHOUSE),
+        accounts: vec![Meta::signer(scene.payer.key())],
+        data: vec![9],
+    });
+    let transaction = scene.sign(&payment);
+
+    let config = json!({"innerInstructions": true});
+    let simulated = scene.ledger.simulate(&transaction, config).await.unwrap();
+
+    assert_eq!(simulated["err"], Value::Null, "{simulated}");
+    let inner = &simulated["innerInstructions"][0];
+    assert_eq!(inner["index"], 2);
+    let shown = &inner["instructions"][0];
+    let amount = json!({
+        "amount": AMOUNT.to_string(), "decimals": 6, "uiAmount": 0.0025, "uiAmountString": "0.0025",
+    });
+    let expected = json!({
+        "program": "spl-token",
+        "programId": mint.program.to_string(),
+        "stackHeight": 2,
+        "parsed": {"type": "transferChecked", "info": {
+            "authority": vault.to_string(),
+            "source": mint.account_of(vault).to_string(),
+            "mint": mint.key.to_string(),
+            "destination": mint.account_of(scene.terms.pay_to).to_string(),
+            "tokenAmount": amount,
+        }},
+    });
+    assert_eq!(*shown, expected);
+
+    scene.send(&transaction).await;
+    assert_eq!(scene.received().await, AMOUNT);
+    let told = scene.ledger.transaction(&transaction.id()).await;
+    let inner = &told["meta"]["innerInstructions"][0]["instructions"][0];
+    let program = mint.program.to_string();
+    let program = told["transaction"]["message"]["accountKeys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .position(|key| *key == program);
+    assert_eq!(inner["programIdIndex"], json!(program));
+}
