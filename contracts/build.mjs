@@ -57,6 +57,7 @@ if (process.argv.includes('--check')) {
     console.error('contracts/compiled.json is stale: run `node contracts/build.mjs`');
     process.exit(1);
   }
+  console.log('contracts/compiled.json is what the sources compile to');
 } else {
   fs.writeFileSync(OUT, fresh);
 }

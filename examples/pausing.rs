@@ -1,6 +1,6 @@
 //! The service with a pause in it, for crash tests only: it stands still at a named point of the money path until it is killed.
 //!
-//! One argument, JSON: `{"settings": [[name, value]…], "data_dir": …, "pause_at": "Stored" | "SendThenDie" | null}`.
+//! One argument, JSON: `{"settings": [[name, value]…], "data_dir": …, "pause_at": "Stored" | … | "SendThenDie" | null}`.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -28,14 +28,7 @@ struct Pause {
 #[async_trait]
 impl Hooks for Pause {
     async fn reached(&self, point: Point) {
-        let name = match &point {
-            Point::Enqueued => "Enqueued",
-            Point::NonceChosen => "NonceChosen",
-            Point::Signed { .. } => "Signed",
-            Point::Stored => "Stored",
-            Point::Sent => "Sent",
-            Point::Received => "Received",
-        };
+        let name = name(&point);
         // The mutation: what a service that sends before it stores would have done when it died in between.
         if let (Point::Signed { raw }, "SendThenDie") = (&point, self.at.as_str()) {
             let request = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransaction", "params": [raw]});
@@ -46,11 +39,46 @@ impl Hooks for Pause {
                 .await;
             sent.expect("the mutant sends");
         } else if name != self.at {
+            // Other tasks of the process must not run ahead of the one that stands still.
+            if rank(name) > rank(&self.at) {
+                std::future::pending::<()>().await;
+            }
             return;
         }
         say(&format!("reached {}", self.at));
         std::future::pending().await
     }
+}
+
+/// The points in the order of a payment.
+const POINTS: [&str; 7] = [
+    "Enqueued",
+    "NonceChosen",
+    "Signed",
+    "Stored",
+    "Sent",
+    "Received",
+    "Settled",
+];
+
+fn name(point: &Point) -> &'static str {
+    match point {
+        Point::Enqueued => "Enqueued",
+        Point::NonceChosen => "NonceChosen",
+        Point::Signed { .. } => "Signed",
+        Point::Stored => "Stored",
+        Point::Sent => "Sent",
+        Point::Received => "Received",
+        Point::Settled => "Settled",
+    }
+}
+
+/// Where a point stands in [`POINTS`]; after all of them for a name that is none.
+fn rank(name: &str) -> usize {
+    POINTS
+        .iter()
+        .position(|known| *known == name)
+        .unwrap_or(POINTS.len())
 }
 
 fn say(line: &str) {

@@ -1,6 +1,6 @@
 //! The commands: `serve` (the default), `dev`, `migrate`, `healthcheck`.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log};
 use crate::hooks::Nothing;
+use crate::lifecycle::Signal;
 use crate::store::Store;
 use crate::{dev, lifecycle, observe, run};
 
@@ -74,13 +75,19 @@ async fn serve() -> anyhow::Result<ExitCode> {
 
 /// Serves until a signal or a failed task, then drains. A second signal ends the process at once, which is safe.
 pub(crate) async fn until_stopped(running: run::Running) -> ExitCode {
+    let signal = tokio::select! {
+        signal = lifecycle::signalled() => Some(signal),
+        () = running.failed() => None,
+    };
+    let stop = async {
+        if signal == Some(Signal::Terminate) {
+            running.give_notice().await;
+        }
+        running.stop().await
+    };
     tokio::select! {
-        () = lifecycle::signalled() => {}
-        () = running.failed() => {}
-    }
-    tokio::select! {
-        went_well = running.stop() => if went_well { ExitCode::SUCCESS } else { ExitCode::FAILURE },
-        () = lifecycle::signalled() => ExitCode::FAILURE,
+        went_well = stop => if went_well { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+        _ = lifecycle::signalled() => ExitCode::FAILURE,
     }
 }
 
@@ -96,16 +103,14 @@ async fn migrate() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Needs no configuration beyond the port, so that a container's health check never fails for want of a secret.
+/// Needs no configuration beyond the address, so that a container's health check never fails for want of a secret.
 async fn healthcheck() -> anyhow::Result<ExitCode> {
-    let port = Environment::of_process()
-        .get("PORT")
-        .and_then(|port| port.parse().ok())
-        .unwrap_or(8090);
-    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let address = own_address(&Environment::of_process());
     let _ = rustls::crypto::ring::default_provider().install_default();
+    // A proxy of the machine is no way to ourselves.
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(3))
+        .no_proxy()
         .build()?;
     let answer = client
         .get(format!("http://{address}/healthz"))
@@ -119,10 +124,24 @@ async fn healthcheck() -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Where the service on this machine answers: on the loopback address unless it listens on a certain one only.
+fn own_address(environment: &Environment) -> SocketAddr {
+    let port = environment.get("PORT").and_then(|port| port.parse().ok());
+    let host = environment.get("HOST").and_then(|host| host.parse().ok());
+    let host = match host {
+        Some(host) if !IpAddr::is_unspecified(&host) => host,
+        // `::` takes connections of both families.
+        _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    SocketAddr::new(host, port.unwrap_or(8090))
+}
+
 pub(crate) fn start_log(log: &Log) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Colours are for people: a pipe leads into somebody's log search.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // A second start in one process keeps the first log.
     let _ = if log.json {
@@ -136,4 +155,24 @@ fn complain(cause: &anyhow::Error) -> ExitCode {
     // Nothing is left to do when even the error stream is gone.
     let _ = writeln!(std::io::stderr(), "error: {cause:#}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_itself_where_it_listens() {
+        for (settings, address) in [
+            (&[][..], "127.0.0.1:8090"),
+            (&[("PORT", "80")], "127.0.0.1:80"),
+            (&[("HOST", "0.0.0.0"), ("PORT", "1")], "127.0.0.1:1"),
+            (&[("HOST", "::")], "127.0.0.1:8090"),
+            (&[("HOST", "10.0.0.7")], "10.0.0.7:8090"),
+            (&[("HOST", "::1")], "[::1]:8090"),
+        ] {
+            let environment = settings.iter().copied().collect();
+            assert_eq!(own_address(&environment).to_string(), address);
+        }
+    }
 }

@@ -20,6 +20,8 @@ pub enum Point {
     Sent,
     /// A receipt was read, nothing is noted.
     Received,
+    /// A request learned that its payment is settled; it has not claimed the right to tell.
+    Settled,
 }
 
 /// Called at every [`Point`]; the path goes on when the future ends.

@@ -16,12 +16,23 @@ use crate::observe;
 /// How long tasks may take to stop once asked: a lane finishes its step, which may hang on one slow node.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The running tasks and the two tokens that end them.
+/// What asked the process to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM: a platform, with load balancers that must notice first.
+    Terminate,
+    /// SIGINT: a person who waits.
+    Interrupt,
+}
+
+/// The running tasks and the tokens that end them, in the order in which they are cancelled.
 #[derive(Debug, Clone, Default)]
 pub struct Lifecycle {
     tasks: TaskTracker,
     /// Nothing new is taken on; requests under way are finished.
     draining: CancellationToken,
+    /// The door closes.
+    closing: CancellationToken,
     /// Background tasks stop.
     stop: CancellationToken,
     failed: Arc<AtomicBool>,
@@ -34,6 +45,10 @@ impl Lifecycle {
 
     pub fn draining(&self) -> CancellationToken {
         self.draining.clone()
+    }
+
+    pub fn closing(&self) -> CancellationToken {
+        self.closing.clone()
     }
 
     pub fn stopping(&self) -> CancellationToken {
@@ -61,6 +76,7 @@ impl Lifecycle {
     /// Stops the background tasks and waits for them, at most so long.
     pub async fn stop(&self) {
         self.draining.cancel();
+        self.closing.cancel();
         self.stop.cancel();
         self.tasks.close();
         if timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
@@ -72,7 +88,7 @@ impl Lifecycle {
 }
 
 /// Waits for SIGTERM or SIGINT.
-pub async fn signalled() {
+pub async fn signalled() -> Signal {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (
         signal(SignalKind::terminate()),
@@ -82,7 +98,7 @@ pub async fn signalled() {
         return std::future::pending().await;
     };
     tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+        _ = term.recv() => Signal::Terminate,
+        _ = int.recv() => Signal::Interrupt,
     }
 }

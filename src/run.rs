@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use crate::chain::evm::{Chain, Lane, Reads, Rpc, Watcher};
 use crate::clock::Clock;
@@ -23,6 +24,7 @@ use crate::{http, observe};
 pub struct Running {
     pub address: SocketAddr,
     lifecycle: Lifecycle,
+    notice: Duration,
     server: JoinHandle<()>,
     store: Store,
 }
@@ -71,14 +73,15 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         lifecycle.draining(),
     );
     start_chains(&lifecycle, &chains, &signers);
-    let draining = lifecycle.draining();
+    let (closing, notice) = (lifecycle.closing(), config.server.drain_notice);
     let server = lifecycle.tasks().spawn(async move {
-        http::serve(listener, router, &config.server, draining).await;
+        http::serve(listener, router, &config.server, closing).await;
     });
     observe::listening(address);
     Ok(Running {
         address,
         lifecycle,
+        notice,
         server,
         store,
     })
@@ -90,10 +93,21 @@ impl Running {
         self.lifecycle.draining().cancelled().await;
     }
 
-    /// Finishes requests under way, then stops everything. True when nothing had gone wrong.
-    pub async fn stop(self) -> bool {
+    /// Enqueues nothing new and says so on `/readyz`, with the door still open: load balancers need a moment to look elsewhere.
+    pub async fn give_notice(&self) {
         observe::draining();
         self.lifecycle.draining().cancel();
+        sleep(self.notice).await;
+    }
+
+    /// Finishes requests under way, then stops everything. True when nothing had gone wrong.
+    pub async fn stop(self) -> bool {
+        let draining = self.lifecycle.draining();
+        if !draining.is_cancelled() {
+            observe::draining();
+            draining.cancel();
+        }
+        self.lifecycle.closing().cancel();
         let served = self.server.await;
         self.lifecycle.stop().await;
         self.store.close().await;

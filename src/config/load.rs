@@ -57,6 +57,7 @@ fn server(reader: &mut Reader<'_>) -> Server {
         }),
         read_timeout: milliseconds(reader, "READ_TIMEOUT_MS", 100, 120_000),
         max_connections: reader.value("MAX_CONNECTIONS", |text| value::whole(text, 1, 1_000_000)),
+        drain_notice: milliseconds(reader, "DRAIN_NOTICE_MS", 0, 600_000),
         drain_timeout: milliseconds(reader, "DRAIN_TIMEOUT_MS", 0, 600_000),
     }
 }

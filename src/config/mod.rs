@@ -52,6 +52,8 @@ pub struct Server {
     /// How long a client may take for the request head, and again for the body.
     pub read_timeout: Duration,
     pub max_connections: usize,
+    /// How long after SIGTERM requests are still taken, while `/readyz` already sends load balancers elsewhere.
+    pub drain_notice: Duration,
     /// How long a drain waits for requests under way after SIGTERM.
     pub drain_timeout: Duration,
 }

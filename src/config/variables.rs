@@ -98,7 +98,8 @@ pub const ALL: &[Variable] = {
         Server.default("BODY_LIMIT_BYTES", "65536", "Largest request body, bytes."),
         Server.default("READ_TIMEOUT_MS", "10000", "How long a client may take to send the head of a request, and again the body, milliseconds."),
         Server.default("MAX_CONNECTIONS", "1024", "Connections open at once; more wait to be accepted."),
-        Server.default("DRAIN_TIMEOUT_MS", "30000", "How long requests under way may go on after SIGTERM, milliseconds."),
+        Server.default("DRAIN_NOTICE_MS", "5000", "How long after SIGTERM the port stays open while `/readyz` says 503, so that load balancers look elsewhere first, milliseconds."),
+        Server.default("DRAIN_TIMEOUT_MS", "30000", "How long requests under way may go on after that, milliseconds."),
 
         Database.secret("DATABASE_URL", "`postgres://…` in production, or `sqlite://…`. Unset: SQLite at `facilitator.db` in `DATA_DIR`, which a mainnet does not start with."),
         Database.default("DATABASE_MAX_CONNECTIONS", "10", "Connections to the database open at once."),
@@ -232,6 +233,25 @@ mod tests {
         assert!(
             written == env_example(),
             ".env.example differs from src/config/variables.rs; write it anew with: BLESS=1 cargo test --lib env_example"
+        );
+    }
+
+    #[test]
+    fn readme_says_what_the_table_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let start = "<!-- settings: generated from src/config/variables.rs by BLESS=1 cargo test --lib readme -->\n";
+        let end = "<!-- end of settings -->\n";
+        let readme = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = readme.split_once(start).unwrap();
+        let (_, after) = rest.split_once(end).unwrap();
+        let wanted = format!("{before}{start}\n{}\n{end}{after}", markdown_table());
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(path, &wanted).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap();
+        assert!(
+            written == wanted,
+            "README.md differs from src/config/variables.rs; write it anew with: BLESS=1 cargo test --lib readme"
         );
     }
 

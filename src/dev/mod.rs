@@ -1,6 +1,6 @@
 //! The local sandbox: a private EVM chain with x402's contracts and funded payers. The `dev` command and the tests use it; no money path does.
 
-mod buyer;
+pub mod buyer;
 pub mod chain;
 pub mod contracts;
 pub mod keys;
@@ -23,7 +23,6 @@ use crate::hooks::Nothing;
 use crate::run::{self, Running};
 
 use buyer::{Buyer, Method};
-use screen::Screen;
 
 pub use chain::Chain;
 
@@ -51,14 +50,13 @@ pub struct Options {
 /// Starts the chain and the service on it, pays through its own endpoints, tells what to point a resource server at, and goes on serving.
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let screen = Screen;
     let client = reqwest::Client::builder()
         .timeout(Duration::from_mins(1))
+        .no_proxy()
         .build()?;
-    screen.line("x402-facilitator dev: a local chain with play money");
+    screen::line("x402-facilitator dev: a local chain with play money");
     let search_path = std::env::var_os("PATH").unwrap_or_default();
-    let anvil =
-        node::find_or_install(&search_path, &options.data_dir, |text| screen.line(text)).await?;
+    let anvil = node::find_or_install(&search_path, &options.data_dir, screen::line).await?;
     let chain = start_chain(&options, anvil, client.clone()).await?;
     let folder = Folder::new(&options.data_dir)?;
     let (config, port) = configure(&chain, &options, folder.path())?;
@@ -68,15 +66,15 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     debug_assert!(port == 0 || port == running.address.port());
 
     let buyer = Buyer::new(client, facilitator.clone(), chain.url().to_owned());
-    let paid = pay(&screen, &buyer, options.once).await;
+    let paid = pay(&buyer, options.once).await;
     if options.once || paid.is_err() {
         running.stop().await;
         paid?;
-        screen.line("all payments landed; the balances on chain agree");
+        screen::line("all payments landed; the balances on chain agree");
         return Ok(ExitCode::SUCCESS);
     }
-    guide(&screen, &chain, &facilitator, &buyer, folder.path()).await?;
-    Ok(serve(running, &screen).await)
+    guide(&chain, &facilitator, &buyer, folder.path()).await?;
+    Ok(serve(running).await)
 }
 
 async fn start_chain(
@@ -136,7 +134,7 @@ fn configure(chain: &Chain, options: &Options, folder: &Path) -> anyhow::Result<
     Ok((config, port))
 }
 
-async fn pay(screen: &Screen, buyer: &Buyer, all: bool) -> anyhow::Result<()> {
+async fn pay(buyer: &Buyer, all: bool) -> anyhow::Result<()> {
     let methods: &[Method] = if all {
         &[Method::Eip3009, Method::Permit2]
     } else {
@@ -148,11 +146,11 @@ async fn pay(screen: &Screen, buyer: &Buyer, all: bool) -> anyhow::Result<()> {
             .pay(&payer, *method)
             .await
             .with_context(|| format!("paying by {method:?}"))?;
-        screen.line(&format!(
-            "paid {} units by {method:?}: verified in {} ms, settled in {} ms, transaction {}",
+        screen::line(&format!(
+            "paid {} units by {method:?}: verified in {:.1?}, settled in {:.1?}, transaction {}",
             buyer::AMOUNT,
-            receipt.verify_millis,
-            receipt.settle_millis,
+            receipt.verify,
+            receipt.settle,
             receipt.transaction
         ));
     }
@@ -160,7 +158,6 @@ async fn pay(screen: &Screen, buyer: &Buyer, all: bool) -> anyhow::Result<()> {
 }
 
 async fn guide(
-    screen: &Screen,
     chain: &Chain,
     facilitator: &str,
     buyer: &Buyer,
@@ -172,40 +169,42 @@ async fn guide(
     std::fs::write(&payment, serde_json::to_vec_pretty(&body)?)
         .context("writing the example payment")?;
     let payment = payment.display();
-    screen.line("");
-    screen.line("Point a resource server at:");
-    screen.row("facilitator", facilitator);
-    screen.row("network", "eip155:84532 (version 1: base-sepolia)");
-    screen.row("RPC", chain.url());
-    screen.row(
+    screen::line("");
+    screen::line("Point a resource server at:");
+    screen::row("facilitator", facilitator);
+    screen::row("network", "eip155:84532 (version 1: base-sepolia)");
+    screen::row("RPC", chain.url());
+    screen::row(
         "token",
         &format!("{} \"USDC\" version \"2\", 6 decimals", contracts::USDC),
     );
-    screen.row("payTo", &buyer::pay_to().to_string());
+    screen::row("payTo", &buyer::pay_to().to_string());
     for index in 0..3 {
         let account = keys::account("payer", index);
-        screen.row(
+        screen::row(
             &format!("payer {index}"),
             &format!("{} key {}", account.address(), keys::key("payer", index)),
         );
     }
-    screen.line("");
-    screen.line("Try it:");
-    screen.line(&format!("  curl {facilitator}/supported"));
-    screen.line(&format!(
+    screen::line("");
+    screen::line("Try it:");
+    screen::line(&format!("  curl {facilitator}/supported"));
+    screen::line(&format!(
         "  curl -X POST {facilitator}/verify -d @{payment}"
     ));
-    screen.line(&format!(
+    screen::line(&format!(
         "  curl -X POST {facilitator}/settle -d @{payment}"
     ));
-    screen.line("");
-    screen.line("The keys above are public: never use them anywhere else. Ctrl-C ends everything.");
+    screen::line("");
+    screen::line(
+        "The keys above are public: never use them anywhere else. Ctrl-C ends everything.",
+    );
     Ok(())
 }
 
-async fn serve(running: Running, screen: &Screen) -> ExitCode {
+async fn serve(running: Running) -> ExitCode {
     let code = cli::until_stopped(running).await;
-    screen.line("stopped");
+    screen::line("stopped");
     code
 }
 

@@ -2,16 +2,11 @@
 
 use std::io::Write;
 
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Screen;
+pub(super) fn line(text: &str) {
+    // Nobody reads any more: not our trouble.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
 
-impl Screen {
-    pub(super) fn line(self, text: &str) {
-        // Nobody reads any more: not our trouble.
-        let _ = writeln!(std::io::stdout(), "{text}");
-    }
-
-    pub(super) fn row(self, name: &str, value: &str) {
-        self.line(&format!("  {name:<12} {value}"));
-    }
+pub(super) fn row(name: &str, value: &str) {
+    line(&format!("  {name:<12} {value}"));
 }

@@ -86,16 +86,15 @@ impl Facilitator {
         if reference.chars().any(char::is_control) {
             return Ok(Vec::new());
         }
-        if let Some(one) = self.parts.store.get(reference).await? {
+        // Ids, keys and hashes are written in lower case; people copy them as some tool shows them.
+        let reference = reference.to_lowercase();
+        if let Some(one) = self.parts.store.get(&reference).await? {
             return Ok(vec![one]);
         }
-        if let Some(one) = self.parts.store.find(&reference.to_lowercase()).await? {
+        if let Some(one) = self.parts.store.find(&reference).await? {
             return Ok(vec![one]);
         }
-        self.parts
-            .store
-            .by_transaction(&reference.to_lowercase())
-            .await
+        self.parts.store.by_transaction(&reference).await
     }
 
     fn parse(&self, body: &[u8]) -> Result<Payment, Malformed> {

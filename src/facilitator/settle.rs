@@ -9,7 +9,7 @@ use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
 use crate::protocol::{Payment, Reason};
-use crate::scheme::{self, Checked, Refusal, Rejection};
+use crate::scheme::{self, Identity, Refusal, Rejection};
 use crate::store::{Delivered, Delivery, Enqueued, POLL, Proof, Settlement, Stage};
 
 /// A request that waits for a payment's outcome.
@@ -59,66 +59,62 @@ impl Facilitator {
         deadline: UnixMillis,
     ) -> Result<Outcome, Refusal> {
         let checked = self.check(payment)?;
+        let identity = checked.identity().clone();
         let waiter = Waiter {
             request,
-            payer: checked.identity().payer.clone(),
+            payer: identity.payer.clone(),
             expired: checked.expired(),
             deadline,
         };
-        if let Some(row) = self.on_record(checked.as_ref()).await? {
-            return self.join(&row, checked.as_ref(), &waiter).await;
+        if let Some(row) = self.on_record(&identity).await? {
+            return Ok(self.join(&row, &identity, &waiter).await);
         }
         refuse_expired(checked.as_ref())?;
         if self.parts.draining.is_cancelled() {
             return Err(Refusal::Unavailable("shutting down".to_owned()));
         }
-        let payment_key = checked.identity().payment_key.clone();
-        let (fingerprint, proof) = (
-            checked.identity().fingerprint.clone(),
-            checked.identity().proof.clone(),
-        );
         let patience = self.parts.clock.now().until(deadline);
         let Ok(verified) = timeout(patience, checked.verify()).await else {
             return Err(Refusal::Unavailable(
                 "the chain did not answer in time".to_owned(),
             ));
         };
+        let verified = match verified {
+            Ok(verified) => verified,
+            Err(refusal) => {
+                return match self.on_record_meanwhile(&refusal, &identity).await? {
+                    Some(row) => Ok(self.join(&row, &identity, &waiter).await),
+                    None => Err(refusal),
+                };
+            }
+        };
         let asked = scheme::Request {
             caller: request.caller.as_str(),
             wire_network: &payment.wire_network,
             deadline,
         };
-        match verified?.enqueue(&self.parts.store, asked).await {
+        match verified.enqueue(&self.parts.store, asked).await {
             Ok(Enqueued::First(id)) => {
-                observe::enqueued(&payment.requirements.network, &id, &payment_key);
+                observe::enqueued(&payment.requirements.network, &id, &identity.payment_key);
                 self.parts.hooks.reached(Point::Enqueued).await;
                 Ok(self.wait(&id, &waiter).await)
             }
             // Somebody was first while we verified.
-            Ok(Enqueued::Known) => match self.parts.store.find(&payment_key).await {
-                Ok(Some(row)) if row.fingerprint == fingerprint && row.proof == proof => {
-                    Ok(self.wait(&row.id, &waiter).await)
-                }
-                Ok(Some(_)) => Ok(other_payment(&waiter)),
-                Ok(None) => Err(Refusal::Unavailable(
+            Ok(Enqueued::Known) => match self.on_record(&identity).await? {
+                Some(row) => Ok(self.join(&row, &identity, &waiter).await),
+                None => Err(Refusal::Unavailable(
                     "the queue was full; try again".to_owned(),
                 )),
-                Err(cause) => Err(unavailable(&cause)),
             },
             Err(cause) => Err(unavailable(&cause)),
         }
     }
 
-    async fn join(
-        &self,
-        row: &Settlement,
-        checked: &dyn Checked,
-        waiter: &Waiter<'_>,
-    ) -> Result<Outcome, Refusal> {
-        if is_same(row, checked) {
-            Ok(self.wait(&row.id, waiter).await)
+    async fn join(&self, row: &Settlement, identity: &Identity, waiter: &Waiter<'_>) -> Outcome {
+        if is_same(row, identity) {
+            self.wait(&row.id, waiter).await
         } else {
-            Ok(other_payment(waiter))
+            other_payment(waiter)
         }
     }
 
@@ -206,7 +202,10 @@ impl Facilitator {
             Stage::Settled {
                 proof,
                 delivered: None,
-            } => claim.take().await.then(|| settled(proof, false)),
+            } => {
+                self.parts.hooks.reached(Point::Settled).await;
+                claim.take().await.then(|| settled(proof, false))
+            }
             Stage::Settled {
                 proof,
                 delivered: Some(delivered),

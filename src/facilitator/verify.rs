@@ -3,7 +3,7 @@
 use super::{Answer, Facilitator, Request, Verdict, malformed};
 use crate::observe;
 use crate::protocol::{Payment, Reason};
-use crate::scheme::{Checked, Refusal, Rejection};
+use crate::scheme::{Checked, Identity, Refusal, Rejection};
 use crate::store::{Settlement, Stage};
 
 impl Facilitator {
@@ -36,11 +36,19 @@ impl Facilitator {
 
     async fn verify_payment(&self, payment: &Payment) -> Result<String, Refusal> {
         let checked = self.check(payment)?;
-        if let Some(row) = self.on_record(checked.as_ref()).await? {
-            return verdict_on_record(&row, checked.as_ref()).map_err(Refusal::Rejected);
+        let (identity, expired) = (checked.identity().clone(), checked.expired());
+        let verdict = |row| verdict_on_record(&row, &identity, expired).map_err(Refusal::Rejected);
+        if let Some(row) = self.on_record(&identity).await? {
+            return verdict(row);
         }
         refuse_expired(checked.as_ref())?;
-        Ok(checked.verify().await?.payer().to_owned())
+        match checked.verify().await {
+            Ok(verified) => Ok(verified.payer().to_owned()),
+            Err(refusal) => match self.on_record_meanwhile(&refusal, &identity).await? {
+                Some(row) => verdict(row),
+                None => Err(refusal),
+            },
+        }
     }
 
     /// The in-process checks. A failure of the window alone is not final yet: a payment on record answers first.
@@ -60,16 +68,29 @@ impl Facilitator {
 
     pub(super) async fn on_record(
         &self,
-        checked: &dyn Checked,
+        identity: &Identity,
     ) -> Result<Option<Settlement>, Refusal> {
         self.parts
             .store
-            .find(&checked.identity().payment_key)
+            .find(&identity.payment_key)
             .await
             .map_err(|cause| {
                 observe::store_trouble(&cause);
                 Refusal::Unavailable("the database could not be asked".to_owned())
             })
+    }
+
+    /// The row of a payment that the chain spoke against. A twin of this request may have settled it since we looked: then a used nonce or an
+    /// empty account is our own doing, and the row answers.
+    pub(super) async fn on_record_meanwhile(
+        &self,
+        refusal: &Refusal,
+        identity: &Identity,
+    ) -> Result<Option<Settlement>, Refusal> {
+        match refusal {
+            Refusal::Rejected(_) => self.on_record(identity).await,
+            Refusal::Unavailable(_) => Ok(None),
+        }
     }
 }
 
@@ -81,18 +102,21 @@ pub(super) fn refuse_expired(checked: &dyn Checked) -> Result<(), Refusal> {
 }
 
 /// Whether a request names the very payment of a row: same terms, same signature, same extensions.
-pub(super) fn is_same(row: &Settlement, checked: &dyn Checked) -> bool {
-    let identity = checked.identity();
+pub(super) fn is_same(row: &Settlement, identity: &Identity) -> bool {
     row.fingerprint == identity.fingerprint && row.proof == identity.proof
 }
 
 /// A payment on record is valid while its success is still owed to somebody.
-fn verdict_on_record(row: &Settlement, checked: &dyn Checked) -> Result<String, Rejection> {
-    let payer = checked.identity().payer.clone();
+fn verdict_on_record(
+    row: &Settlement,
+    identity: &Identity,
+    expired: Reason,
+) -> Result<String, Rejection> {
+    let payer = identity.payer.clone();
     let reject = |reason: Reason, message: &str| {
         Err(Rejection::new(reason).because(message).of(payer.clone()))
     };
-    if !is_same(row, checked) {
+    if !is_same(row, identity) {
         return reject(
             Reason::DuplicateSettlement,
             "another payment with this nonce is on record",
@@ -124,6 +148,6 @@ fn verdict_on_record(row: &Settlement, checked: &dyn Checked) -> Result<String, 
                 .as_deref()
                 .unwrap_or("the settlement failed on chain"),
         ),
-        Stage::Expired { .. } => reject(checked.expired(), "the authorization expired unused"),
+        Stage::Expired { .. } => reject(expired, "the authorization expired unused"),
     }
 }

@@ -1,7 +1,7 @@
 //! The door: from HTTP to the [`Facilitator`](crate::facilitator::Facilitator) and back. Handlers extract, call, answer; no payment is judged here.
 //!
 //! Every request goes through the envelope (request id, path, span, panics), then CORS, then the routes; every answer that is not a page is
-//! JSON, and those of `/verify` and `/settle` are protocol-shaped whatever went wrong. [`error`] alone chooses the status.
+//! JSON, and those of `/verify` and `/settle` are protocol-shaped whatever went wrong. `error` alone chooses the status.
 
 mod activity;
 mod auth;

@@ -2,6 +2,7 @@
 
 pub mod amount;
 pub mod network;
+mod object;
 pub mod payment;
 pub mod reason;
 pub mod request;
@@ -9,5 +10,6 @@ pub mod response;
 
 pub use amount::Amount;
 pub use network::Network;
+pub use object::Object;
 pub use payment::{Payment, Requirements, Version};
 pub use reason::Reason;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::payment::{Payment, Requirements, Version};
-use super::{Amount, Network, Reason, response};
+use super::{Amount, Network, Object, Reason, response};
 
 /// A request that could not be read. It is answered in the protocol's shape like every other.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ struct PayloadV1 {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PayloadV2 {
-    accepted: Accepted,
+    accepted: Object<Accepted>,
     payload: Box<RawValue>,
     #[serde(default)]
     extensions: Option<BTreeMap<String, Option<Box<RawValue>>>>,
@@ -111,7 +111,7 @@ fn read_envelope(body: &[u8]) -> Result<Envelope<'_>, Problem> {
         return problem(Reason::InvalidJson, "Failed to parse request body");
     };
     match serde_json::from_str(raw.get()) {
-        Ok(envelope) => Ok(envelope),
+        Ok(Object(envelope)) => Ok(envelope),
         // Valid JSON of the wrong shape: not an object, or a member given twice.
         Err(cause) => problem(Reason::MissingParameters, shorten(&cause)),
     }
@@ -119,9 +119,8 @@ fn read_envelope(body: &[u8]) -> Result<Envelope<'_>, Problem> {
 
 /// The network to echo. Text that cannot be a network is not worth echoing.
 fn wire_network(requirements: &RawValue) -> Option<String> {
-    let network = serde_json::from_str::<NetworkOf>(requirements.get())
-        .ok()?
-        .network?;
+    let Object(read) = serde_json::from_str::<Object<NetworkOf>>(requirements.get()).ok()?;
+    let network = read.network?;
     let printable = network.bytes().all(|b| b.is_ascii_graphic());
     (printable && (1..=64).contains(&network.len())).then_some(network)
 }
@@ -138,7 +137,7 @@ fn parse_parts(
         return problem(Reason::MissingParameters, "paymentRequirements is missing");
     };
     let version = read_version(envelope.x402_version, payload)?;
-    let wire: WireRequirements = serde_json::from_str(requirements.get())
+    let Object(wire): Object<WireRequirements> = serde_json::from_str(requirements.get())
         .map_err(|cause| (Reason::InvalidPaymentRequirements, shorten(&cause)))?;
     let network = match version {
         Version::V1 => network_named(&wire.network),
@@ -163,8 +162,8 @@ fn parse_parts(
                 .into_iter()
                 .filter_map(|(id, raw)| Some((id, raw?)));
             (
-                read.accepted.scheme,
-                read.accepted.network,
+                read.accepted.0.scheme,
+                read.accepted.0.network,
                 read.payload,
                 present.collect(),
             )
@@ -182,7 +181,9 @@ fn parse_parts(
 }
 
 fn read_payload<'a, T: Deserialize<'a>>(payload: &'a RawValue) -> Result<T, Problem> {
-    serde_json::from_str(payload.get()).map_err(|cause| (Reason::InvalidPayload, shorten(&cause)))
+    serde_json::from_str(payload.get())
+        .map(|Object(read)| read)
+        .map_err(|cause| (Reason::InvalidPayload, shorten(&cause)))
 }
 
 /// The payload's own version decides; a top-level one that disagrees is refused rather than ignored.

@@ -177,15 +177,31 @@ impl Store {
         Ok(())
     }
 
-    /// Mined transactions that are not final yet, oldest block first.
-    pub async fn not_final(&self, network: &Network) -> Result<Vec<NotFinal>> {
-        let rows = sqlx::query(
+    /// Mined transactions that are not final yet, oldest block first: the next to become final.
+    pub async fn oldest_not_final(&self, network: &Network) -> Result<Vec<NotFinal>> {
+        self.not_final(
+            network,
             "select id, mined_hash, block_number, block_hash from transactions \
              where network = $1 and state = 'mined' and final_at is null order by block_number, id limit 1000",
         )
-        .bind(network.as_str())
-        .fetch_all(&self.pool)
-        .await?;
+        .await
+    }
+
+    /// Mined transactions that are not final yet, newest block first: the next that a reorg takes away.
+    pub async fn newest_not_final(&self, network: &Network) -> Result<Vec<NotFinal>> {
+        self.not_final(
+            network,
+            "select id, mined_hash, block_number, block_hash from transactions \
+             where network = $1 and state = 'mined' and final_at is null order by block_number desc, id limit 1000",
+        )
+        .await
+    }
+
+    async fn not_final(&self, network: &Network, query: &'static str) -> Result<Vec<NotFinal>> {
+        let rows = sqlx::query(query)
+            .bind(network.as_str())
+            .fetch_all(&self.pool)
+            .await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
             let number: i64 = row.try_get("block_number")?;

@@ -3,7 +3,7 @@
 use sqlx::Row;
 
 use super::row::{Settlement, settlement_columns};
-use super::{Result, Store};
+use super::{Lease, Result, Store};
 use crate::clock::UnixMillis;
 use crate::protocol::{Network, Reason};
 
@@ -47,6 +47,18 @@ impl Store {
         .bind(from.0)
         .bind(id)
         .bind(signer)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Frees what an earlier holder of this lane claimed and died over; its present holder has claimed nothing yet.
+    pub async fn unclaim_all(&self, lease: &Lease) -> Result<()> {
+        sqlx::query(
+            "update settlements set claimed_until = 0 where network = $1 and claimed_by = $2 and state = 'queued'",
+        )
+        .bind(lease.network().as_str())
+        .bind(lease.signer())
         .execute(&self.pool)
         .await?;
         Ok(())

@@ -190,6 +190,15 @@ impl Store {
         Ok(row.is_some())
     }
 
+    /// Whether an attempt with this hash is ours.
+    pub async fn is_ours(&self, hash: &str) -> Result<bool> {
+        let row = sqlx::query("select number from attempts where hash = $1")
+            .bind(hash)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Notes that some node took the bytes, or may have.
     pub async fn note_sent(&self, network: &Network, transaction_id: &str) -> Result<()> {
         sqlx::query("update transactions set state = 'broadcast', updated_at = $1 where id = $2 and state = 'signed'")

@@ -166,6 +166,8 @@ async fn a_wrong_hash_is_not_the_transactions() {
     proxy.plan("*", 2, Fault::WrongHash);
 
     let told = client.send(rich, PAY_TO, Bytes::new()).await;
+    // Mining by itself comes a moment after the answer.
+    chain.mine(1).await;
     let spoiled: Value = client
         .call("eth_getBlockByNumber", json!(["0x1", false]))
         .await;

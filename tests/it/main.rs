@@ -5,14 +5,28 @@
 
 mod harness;
 
+mod clients;
+mod cost;
 mod crash;
+mod deploy;
+mod door;
+mod drain;
 mod fault_proxy;
+mod faults;
+mod hostile;
+mod lanes;
 mod ledger;
 mod pay;
+mod pay_wallets;
 mod postgres;
+mod reasons;
 mod reference;
 mod reference_svm;
+mod repeats;
 mod sandbox;
+mod secrets;
 mod signing;
 mod signing_svm;
+mod start;
 mod store;
+mod supported;

@@ -360,7 +360,7 @@ async fn what_a_payer_has_in_flight_never_exceeds_the_balance(db: Opened) {
     let lease = db.lease(SIGNER).await;
     let mut payments = [db.payment("one"), db.payment("two")];
     for payment in &mut payments {
-        payment.payer = "payer".to_owned();
+        "payer".clone_into(&mut payment.payer);
     }
     let [one, two] = payments;
     let (Ok(Enqueued::First(one)), Ok(Enqueued::First(two))) =
@@ -503,7 +503,7 @@ async fn a_final_settlement_stays(db: Opened) {
     let (id, mined) = db.settled(&lease, 0, "key").await;
     let was = db
         .store
-        .not_final(&network())
+        .oldest_not_final(&network())
         .await
         .expect("read")
         .remove(0);
@@ -516,7 +516,7 @@ async fn a_final_settlement_stays(db: Opened) {
     assert!(proof.is_final);
     assert!(
         db.store
-            .not_final(&network())
+            .oldest_not_final(&network())
             .await
             .expect("read")
             .is_empty()
@@ -588,7 +588,7 @@ async fn claims_keep_lanes_apart_and_run_out(db: Opened) {
         .expect("asked");
     assert_eq!(
         again.into_iter().map(|s| s.id).collect::<Vec<_>>(),
-        [id.clone()]
+        std::slice::from_ref(&id)
     );
     db.clock.advance(Duration::from_secs(15));
     let late = db
@@ -652,7 +652,7 @@ async fn gas_is_booked_once_per_receipt(db: Opened) {
             .expect("read"),
         120_000
     );
-    db.clock.advance(Duration::from_secs(86_400));
+    db.clock.advance(Duration::from_hours(24));
     assert_eq!(
         db.store
             .spent_today(&network(), SIGNER)

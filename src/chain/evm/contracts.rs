@@ -12,6 +12,7 @@ sol! {
     interface Token {
         event Transfer(address indexed from, address indexed to, uint256 value);
         event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
+        event AuthorizationCanceled(address indexed authorizer, bytes32 indexed nonce);
 
         function name() external view returns (string memory);
         function version() external view returns (string memory);

@@ -137,14 +137,31 @@ impl Rpc {
         futures::future::join_all(self.read.iter().map(|endpoint| self.ask(endpoint, calls))).await
     }
 
-    /// Hands signed bytes to every send endpoint at once: one verdict per endpoint, in configured order.
-    pub async fn send_raw(&self, raw: &Bytes) -> Vec<Result<B256, Error>> {
-        let calls = [("eth_sendRawTransaction", json!([raw]))];
+    /// Hands signed transactions to every send endpoint at once, to each in one request so that they arrive in order. For every transaction one
+    /// verdict per endpoint, in configured order.
+    pub async fn send_raw(&self, raws: &[&Bytes]) -> Vec<Vec<Result<B256, Error>>> {
+        let calls: Vec<Call> = raws
+            .iter()
+            .map(|raw| ("eth_sendRawTransaction", json!([raw])))
+            .collect();
         let sends = self.send.iter().map(|endpoint| async {
-            let mut answers = self.ask(endpoint, &calls).await?;
-            decode(answers.pop().unwrap_or_else(|| Err(missing()))?.as_ref())
+            match self.ask(endpoint, &calls).await {
+                Ok(answers) => answers
+                    .into_iter()
+                    .map(|answer| decode(answer?.as_ref()))
+                    .collect(),
+                Err(cause) => vec![Err(cause); raws.len()],
+            }
         });
-        futures::future::join_all(sends).await
+        let by_endpoint = futures::future::join_all(sends).await;
+        (0..raws.len())
+            .map(|index| {
+                by_endpoint
+                    .iter()
+                    .filter_map(|answers| answers.get(index).cloned())
+                    .collect()
+            })
+            .collect()
     }
 
     /// HTTP requests made so far, for tests and metrics.

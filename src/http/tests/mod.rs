@@ -60,6 +60,7 @@ fn server() -> Server {
         body_limit: 64 * 1024,
         read_timeout: Duration::from_secs(5),
         max_connections: 16,
+        drain_notice: Duration::ZERO,
         drain_timeout: Duration::from_secs(5),
     }
 }

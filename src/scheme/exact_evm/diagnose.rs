@@ -97,8 +97,8 @@ pub(super) struct Permit2Needs {
     pub(super) deadline: U256,
 }
 
-/// The first reason in the reference order, `None` when the payment would be made. The proxy must answer even then: a call to an account
-/// without code never fails.
+/// The first reason in the reference order, `None` when the payment would be made. Proxy and asset must answer even then: a call to an account
+/// without code never fails, nor does one to a contract that says yes to everything.
 pub(super) fn permit2(
     state: &Permit2State<'_>,
     needs: &Permit2Needs,
@@ -108,7 +108,11 @@ pub(super) fn permit2(
     if !proxy_answers {
         return Some((Reason::Permit2ProxyNotDeployed, None));
     }
-    if number(state.balance).is_some_and(|balance| balance < needs.amount) {
+    let Some(balance) = number(state.balance) else {
+        let message = message(simulated).unwrap_or_else(|| "the asset tells no balance".to_owned());
+        return Some((Reason::Permit2SimulationFailed, Some(message)));
+    };
+    if balance < needs.amount {
         return Some((Reason::Permit2InsufficientBalance, None));
     }
     let message = message(simulated)?;

@@ -9,7 +9,7 @@ use super::wire;
 use crate::chain::evm::contracts::{PERMIT2, Permit2612};
 use crate::chain::evm::eip712::Permit;
 use crate::chain::evm::signature::Ecdsa;
-use crate::protocol::Reason;
+use crate::protocol::{Object, Reason};
 
 /// The extension's id.
 pub(super) const EXTENSION: &str = "eip2612GasSponsoring";
@@ -71,9 +71,9 @@ pub(super) fn read(
     extension: Option<&RawValue>,
     expected: &Expected,
 ) -> Option<Result<Sponsored, (Reason, &'static str)>> {
-    let envelope: Envelope<'_> = serde_json::from_str(extension?.get()).ok()?;
+    let Object(envelope): Object<Envelope<'_>> = serde_json::from_str(extension?.get()).ok()?;
     let info = envelope.info?.get();
-    let Ok(info) = serde_json::from_str::<Info>(info) else {
+    let Ok(Object(info)) = serde_json::from_str::<Object<Info>>(info) else {
         let is_object = info.trim_start().starts_with('{');
         let twice = (
             Reason::InvalidEip2612ExtensionFormat,

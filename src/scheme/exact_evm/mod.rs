@@ -76,6 +76,9 @@ impl Scheme for ExactEvm {
     }
 
     fn extensions(&self) -> Vec<&'static str> {
+        if self.chains.is_empty() {
+            return Vec::new();
+        }
         vec![eip2612::EXTENSION]
     }
 

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::chain::evm::eip712::{Authorization, PermitTransfer};
 use crate::protocol::payment::{Payment, Version};
-use crate::protocol::{Amount, Reason};
+use crate::protocol::{Amount, Object, Reason};
 use crate::scheme::Rejection;
 
 /// Longest signature, bytes; wallets with several owners and passkeys stay far below.
@@ -50,7 +50,7 @@ struct Shape {
 #[derive(Deserialize)]
 struct WireEip3009 {
     signature: String,
-    authorization: WireAuthorization,
+    authorization: Object<WireAuthorization>,
 }
 
 #[derive(Deserialize)]
@@ -68,17 +68,17 @@ struct WireAuthorization {
 #[serde(rename_all = "camelCase")]
 struct WirePermit2 {
     signature: String,
-    permit2_authorization: WirePermit2Authorization,
+    permit2_authorization: Object<WirePermit2Authorization>,
 }
 
 #[derive(Deserialize)]
 struct WirePermit2Authorization {
     from: String,
-    permitted: WirePermitted,
+    permitted: Object<WirePermitted>,
     spender: String,
     nonce: String,
     deadline: String,
-    witness: WireWitness,
+    witness: Object<WireWitness>,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +118,8 @@ pub(super) fn parse(payment: &Payment) -> Result<Payload, Rejection> {
 }
 
 fn read<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Rejection> {
-    serde_json::from_str(raw.get()).map_err(|cause| {
+    let read = serde_json::from_str::<Object<T>>(raw.get());
+    read.map(|Object(read)| read).map_err(|cause| {
         // The complaint may quote what a stranger sent.
         let text = cause.to_string();
         let printable = text.chars().filter(|c| !c.is_control());
@@ -127,7 +128,7 @@ fn read<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Rejection> {
 }
 
 fn parse_eip3009(wire: WireEip3009) -> Result<Eip3009, Rejection> {
-    let written = wire.authorization;
+    let Object(written) = wire.authorization;
     let from = payer(&written.from)?;
     let signature = member("signature", signature(&wire.signature));
     let read = read_authorization(from, &written).and_then(|read| Ok((read, signature?)));
@@ -140,7 +141,7 @@ fn parse_eip3009(wire: WireEip3009) -> Result<Eip3009, Rejection> {
 }
 
 fn parse_permit2(wire: WirePermit2) -> Result<Permit2, Rejection> {
-    let written = wire.permit2_authorization;
+    let Object(written) = wire.permit2_authorization;
     let owner = payer(&written.from)?;
     let signature = member("signature", signature(&wire.signature));
     let read = read_transfer(&written).and_then(|read| Ok((read, signature?)));
@@ -171,7 +172,7 @@ fn read_authorization(
 }
 
 fn read_transfer(written: &WirePermit2Authorization) -> Result<PermitTransfer, Unreadable> {
-    let (permitted, witness) = (&written.permitted, &written.witness);
+    let (permitted, witness) = (&written.permitted.0, &written.witness.0);
     Ok(PermitTransfer {
         token: member("permitted.token", address(&permitted.token))?,
         amount: member("permitted.amount", number(&permitted.amount))?,

@@ -32,9 +32,13 @@ impl Deref for Sandbox {
 
 impl Sandbox {
     pub(crate) async fn start() -> Self {
+        Self::with_id(BASE_SEPOLIA).await
+    }
+
+    pub(crate) async fn with_id(chain_id: u64) -> Self {
         let options = Options {
             anvil: npm::anvil().await,
-            chain_id: BASE_SEPOLIA,
+            chain_id,
             port: None,
         };
         let chain = Chain::start(&options, scratch::client())

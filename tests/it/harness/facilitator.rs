@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use serde_json::json;
+use sqlx::Connection;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use x402_facilitator::clock::Clock;
@@ -52,17 +53,33 @@ impl Settings {
         self
     }
 
+    /// Leaves a variable unset.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.values.retain(|(known, _)| known != name);
+        self
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
+    /// Every variable and its value, the data folder's included.
+    pub(crate) fn pairs(&self) -> Vec<(String, String)> {
+        let data_dir = self.folder.path().display().to_string();
+        let data_dir = ("DATA_DIR".to_owned(), data_dir);
+        self.values.iter().cloned().chain([data_dir]).collect()
+    }
+
+    /// Settlements on record in the embedded database, read behind the service's back.
+    pub(crate) async fn rows(&self) -> i64 {
+        let url = format!("sqlite://{}/facilitator.db", self.path().display());
+        let mut database = sqlx::SqliteConnection::connect(&url).await.expect("SQLite");
+        let count = sqlx::query_scalar("select count(*) from settlements");
+        count.fetch_one(&mut database).await.expect("the table")
+    }
+
     pub(crate) fn load(&self) -> Config {
-        let data_dir = (
-            "DATA_DIR".to_owned(),
-            self.folder.path().display().to_string(),
-        );
-        let values = self.values.iter().cloned().chain([data_dir]);
-        Config::load(&Environment::from_iter(values))
+        Config::load(&self.pairs().into_iter().collect::<Environment>())
             .unwrap_or_else(|problems| panic!("{problems}"))
     }
 }
@@ -163,7 +180,7 @@ async fn said(output: &mut Lines<BufReader<ChildStdout>>, prefix: &str) -> Strin
         }
         panic!("the child ended without saying {prefix:?}")
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), wait)
+    tokio::time::timeout(std::time::Duration::from_mins(1), wait)
         .await
         .expect("the child says so within a minute")
 }

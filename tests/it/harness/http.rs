@@ -1,7 +1,7 @@
 //! A plain client of any facilitator.
 
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::scratch;
@@ -18,6 +18,22 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    /// The body as it came.
+    pub(crate) text: String,
+}
+
+impl Answer {
+    /// The body's `errorReason` or `invalidReason`, or nothing.
+    pub(crate) fn reason(&self) -> &str {
+        let reason = ["errorReason", "invalidReason"].map(|name| self.body[name].as_str());
+        reason.into_iter().flatten().next().unwrap_or_default()
+    }
+
+    /// A header's value, or nothing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().expect("headers are ASCII"))
+    }
 }
 
 impl Client {
@@ -41,8 +57,32 @@ impl Client {
         answer(request.send().await).await.expect("an HTTP answer")
     }
 
+    /// Any request at all. The path goes out as it is written here.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let url = format!("{}{path}", self.base);
+        let request = self.client.request(method, url).body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        answer(request.send().await).await.expect("an HTTP answer")
+    }
+
     async fn post(&self, path: &str, body: &Value) -> Answer {
         self.try_post(path, body).await.expect("an HTTP answer")
+    }
+
+    /// A body that need not be JSON.
+    pub(crate) async fn post_text(&self, path: &str, body: &str) -> Answer {
+        let request = self.client.post(format!("{}{path}", self.base));
+        let request = request.header("content-type", "application/json");
+        let response = request.body(body.to_owned()).send().await;
+        answer(response).await.expect("an HTTP answer")
     }
 
     /// A request that may meet a facilitator which is being killed.
@@ -67,5 +107,6 @@ async fn answer(
         status,
         headers,
         body,
+        text: String::from_utf8_lossy(&bytes).into_owned(),
     })
 }

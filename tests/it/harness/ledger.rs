@@ -279,7 +279,9 @@ fn build() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let target = target.parent().expect("target/tmp").join("ledger");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Blocking::new(cargo)
+    // Politely: other tests are running, and some of them watch the time.
+    let status = Blocking::new("nice")
+        .arg(cargo)
         .args(["build", "--locked", "--manifest-path"])
         .arg(tests_dir().join("ledger").join("Cargo.toml"))
         .arg("--target-dir")

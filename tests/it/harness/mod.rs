@@ -1,11 +1,13 @@
 //! What tests stand on. Except for starting the sandbox, nothing here uses the product's code: a mistake in it must not hide itself.
 
+pub(crate) mod binary;
 pub(crate) mod chain;
 pub(crate) mod facilitator;
 pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod mint;
 pub(crate) mod npm;
+pub(crate) mod oracle;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod rpc;
@@ -13,3 +15,4 @@ pub(crate) mod scratch;
 pub(crate) mod sign;
 pub(crate) mod sign_svm;
 pub(crate) mod svm_wire;
+pub(crate) mod world;

@@ -109,6 +109,11 @@ impl Proxy {
         });
     }
 
+    /// Nobody gets through until [`Self::heal`].
+    pub(crate) fn cut(&self) {
+        self.plan("*", ALWAYS, Fault::Drop);
+    }
+
     /// Forgets all plans.
     pub(crate) fn heal(&self) {
         self.node.script().plans.clear();
@@ -255,9 +260,11 @@ impl Node {
         if call["method"] == "eth_blockNumber" {
             answer["result"] = json!(block);
         }
-        let mined = answer["result"]["blockNumber"].as_str();
-        if mined.and_then(number).is_some_and(|mined| mined > head) {
-            answer["result"] = Value::Null;
+        for name in ["blockNumber", "number"] {
+            let block = answer["result"][name].as_str().and_then(number);
+            if block.is_some_and(|block| block > head) {
+                answer["result"] = Value::Null;
+            }
         }
         Ok(answer)
     }

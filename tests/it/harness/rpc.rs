@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy::eips::eip2718::Encodable2718;
+use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy::signers::SignerSync;
+use alloy::signers::local::PrivateKeySigner;
 use alloy::sol;
 use alloy::sol_types::SolCall;
 use serde::de::DeserializeOwned;
@@ -82,6 +86,46 @@ impl Rpc {
         self.call("eth_sendTransaction", transaction).await
     }
 
+    /// How many transactions of an account are in blocks.
+    pub(crate) async fn nonce(&self, account: Address) -> u64 {
+        let count: U256 = self
+            .call("eth_getTransactionCount", json!([account, "latest"]))
+            .await;
+        count.to()
+    }
+
+    /// Sends a call signed with a key, bidding `gwei` for gas: what somebody does who is not the facilitator.
+    pub(crate) async fn send_by(
+        &self,
+        key: &PrivateKeySigner,
+        nonce: u64,
+        to: Address,
+        data: Bytes,
+        gwei: u64,
+    ) -> B256 {
+        let bid = u128::from(gwei) * 1_000_000_000;
+        let transaction = TxEip1559 {
+            chain_id: 84_532,
+            nonce,
+            gas_limit: 200_000,
+            max_fee_per_gas: bid,
+            max_priority_fee_per_gas: bid,
+            to: TxKind::Call(to),
+            input: data,
+            ..TxEip1559::default()
+        };
+        let signature = key.sign_hash_sync(&transaction.signature_hash());
+        let signed = transaction.into_signed(signature.expect("a local key signs"));
+        let raw = Bytes::from(TxEnvelope::from(signed).encoded_2718());
+        self.call("eth_sendRawTransaction", json!([raw])).await
+    }
+
+    /// A transfer of nothing to nobody at this account nonce of a key.
+    pub(crate) async fn transfer_by(&self, key: &PrivateKeySigner, nonce: u64, gwei: u64) -> B256 {
+        let nobody = Address::repeat_byte(0xdd);
+        self.send_by(key, nonce, nobody, Bytes::new(), gwei).await
+    }
+
     /// The account that anvil signs for.
     pub(crate) async fn rich_account(&self) -> Address {
         let accounts: Vec<Address> = self.call("eth_accounts", json!([])).await;
@@ -119,6 +163,57 @@ impl Rpc {
 
     pub(crate) async fn set_code(&self, address: Address, code: &Bytes) {
         let () = self.call("anvil_setCode", json!([address, code])).await;
+    }
+
+    pub(crate) async fn code(&self, address: Address) -> Bytes {
+        self.call("eth_getCode", json!([address, "latest"])).await
+    }
+
+    pub(crate) async fn set_storage(&self, address: Address, slot: U256, word: B256) {
+        let _set: bool = self
+            .call(
+                "anvil_setStorageAt",
+                json!([address, B256::from(slot), word]),
+            )
+            .await;
+    }
+
+    /// Transactions of this account that are mined.
+    pub(crate) async fn account_nonce(&self, account: Address) -> u64 {
+        let nonce: U256 = self
+            .call("eth_getTransactionCount", json!([account, "latest"]))
+            .await;
+        nonce.to()
+    }
+
+    /// Waits until the pool holds a transaction of this account.
+    pub(crate) async fn pooled(&self, account: Address) {
+        let wait = async {
+            let mined = self.account_nonce(account).await;
+            loop {
+                let params = json!([account, "pending"]);
+                let nonce: U256 = self.call("eth_getTransactionCount", params).await;
+                if nonce > U256::from(mined) {
+                    return;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, wait).await;
+        waited.unwrap_or_else(|_| panic!("{account} sent nothing"));
+    }
+
+    /// Sends a call that goes before all others in the pool, from any account.
+    pub(crate) async fn send_first(&self, from: Address, to: Address, data: Bytes) -> B256 {
+        let wei = U256::from(10).pow(U256::from(21));
+        self.set_balance(from, wei).await;
+        let () = self.call("anvil_impersonateAccount", json!([from])).await;
+        // More than the node suggests; what is suggested next must stay below the facilitator's limit of 5 gwei.
+        let [fee, tip] = [5_000_000_000_u64, 3_000_000_000].map(U256::from);
+        let transaction = json!([{
+            "from": from, "to": to, "data": data, "gas": "0x100000", "maxFeePerGas": fee, "maxPriorityFeePerGas": tip,
+        }]);
+        self.call("eth_sendTransaction", transaction).await
     }
 
     /// Takes a transaction out of the pool, as a node does that forgets it.

@@ -52,9 +52,16 @@ pub struct Lane {
     open: Vec<InFlight>,
     /// When `open` was last read.
     read_at: Option<Instant>,
-    sent_at: HashMap<String, Instant>,
+    sent: HashMap<String, Sent>,
     /// As last read; only to give simulations a price.
     market: Option<Market>,
+}
+
+/// A transaction's last sending by this process.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    at: Instant,
+    class: Class,
 }
 
 /// Why a lane's work ended.
@@ -76,7 +83,7 @@ impl Lane {
             paused: None,
             open: Vec::new(),
             read_at: None,
-            sent_at: HashMap::new(),
+            sent: HashMap::new(),
             market: None,
         }
     }
@@ -93,13 +100,12 @@ impl Lane {
                 cause = heartbeats(&store, &lease) => Err(cause),
                 ended = self.work(&lease, &stop) => ended,
             };
+            // Whoever works next, ourselves included, need not wait for the lease to run out.
+            if let Err(cause) = store.give_back(&lease).await {
+                observe::lane_trouble(&self.chain.config.network, &self.address, &cause);
+            }
             match ended {
-                Ok(End::Stopped) => {
-                    if let Err(cause) = store.give_back(&lease).await {
-                        observe::lane_trouble(&self.chain.config.network, &self.address, &cause);
-                    }
-                    return;
-                }
+                Ok(End::Stopped) => return,
                 Ok(End::StartOver) => {}
                 Err(cause) => {
                     observe::lane_trouble(&self.chain.config.network, &self.address, &cause);
@@ -141,7 +147,9 @@ impl Lane {
                 false
             }
         };
-        if now.holder.is_some() && !stands_still {
+        // Our own, when the lane starts over: nobody else has this name, and nobody of this name is at work.
+        let is_ours = now.holder.as_deref() == Some(self.holder.as_str());
+        if now.holder.is_some() && !is_ours && !stands_still {
             return Ok(None);
         }
         store
@@ -201,7 +209,7 @@ impl Lane {
             .await?;
         self.read_at = Some(Instant::now());
         let open = &self.open;
-        self.sent_at
+        self.sent
             .retain(|id, _| open.iter().any(|transaction| &transaction.id == id));
         Ok(())
     }
@@ -214,7 +222,7 @@ impl Lane {
         signed: &Signed,
         first: bool,
     ) -> store::Result<Option<End>> {
-        let answers = self.chain.rpc.send_raw(&signed.raw).await;
+        let answers = self.chain.rpc.send_raw(&[&signed.raw]).await.concat();
         self.note_answers(lease, transaction_id, signed, &answers, first)
             .await
     }
@@ -228,8 +236,6 @@ impl Lane {
         answers: &[Result<B256, Error>],
         first: bool,
     ) -> store::Result<Option<End>> {
-        self.sent_at
-            .insert(transaction_id.to_owned(), Instant::now());
         for hash in answers
             .iter()
             .flatten()
@@ -242,6 +248,9 @@ impl Lane {
             );
         }
         let class = broadcast::combine(answers);
+        let at = Instant::now();
+        self.sent
+            .insert(transaction_id.to_owned(), Sent { at, class });
         observe::sent(&self.chain.config.network, &signed.hash.to_string(), class);
         self.chain
             .store

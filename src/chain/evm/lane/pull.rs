@@ -139,15 +139,17 @@ impl Lane {
         });
     }
 
-    /// Sends what was stored, all at once: nodes keep what comes before its predecessor.
+    /// Sends what was stored in one request, in account nonce order: a node may refuse what comes before its predecessor.
     async fn send_new(
         &mut self,
         lease: &Lease,
         unsent: Vec<(String, Signed)>,
     ) -> store::Result<Option<End>> {
-        let rpc = std::sync::Arc::clone(&self.chain.rpc);
-        let sends = unsent.iter().map(|(_, signed)| rpc.send_raw(&signed.raw));
-        let answers = futures::future::join_all(sends).await;
+        if unsent.is_empty() {
+            return Ok(None);
+        }
+        let raws: Vec<_> = unsent.iter().map(|(_, signed)| &signed.raw).collect();
+        let answers = self.chain.rpc.send_raw(&raws).await;
         let mut end = None;
         for ((id, signed), answers) in unsent.iter().zip(answers) {
             end = self

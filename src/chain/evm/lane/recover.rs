@@ -17,17 +17,19 @@ impl Lane {
     pub(super) async fn recover(&mut self, lease: &Lease) -> store::Result<bool> {
         let network = &self.chain.config.network;
         let account = self.signer.address();
-        let nonces = futures::try_join!(
+        let nonces = futures::join!(
             self.chain.account_nonce(account, "latest"),
             self.chain.account_nonce(account, "pending")
         );
+        // Not every node has a pending block.
         let (latest, pending) = match nonces {
-            Ok(nonces) => nonces,
-            Err(cause) => {
+            (Ok(latest), pending) => (latest, pending.unwrap_or(latest)),
+            (Err(cause), _) => {
                 observe::chain_trouble(network, &cause);
                 return Ok(false);
             }
         };
+        self.chain.store.unclaim_all(lease).await?;
         let state = self.chain.store.lane(network, &self.address).await?;
         if latest > state.next_nonce {
             if state.next_nonce > 0 {
@@ -107,6 +109,7 @@ impl Lane {
         sleep(PAUSE_CHECK).await;
         let signer = self.signer.address();
         let asked = futures::try_join!(
+            self.chain.account_nonce(signer, "latest"),
             self.chain.account_nonce(signer, "pending"),
             self.chain.rpc.read::<alloy::primitives::U256>(
                 "eth_getBalance",
@@ -114,9 +117,13 @@ impl Lane {
             ),
             self.chain.market()
         );
-        let Ok((pending, balance, market)) = asked else {
+        let Ok((latest, pending, balance, market)) = asked else {
             return Ok(None);
         };
+        if latest > self.next_nonce {
+            // What was not ours is in a block now: the account goes on after it.
+            return Ok(Some(End::StartOver));
+        }
         let spent = self
             .chain
             .store

@@ -5,6 +5,7 @@ use std::time::Duration;
 use alloy::primitives::Bytes;
 
 use super::{End, Lane};
+use crate::chain::evm::broadcast::Class;
 use crate::chain::evm::fees::{self, Market};
 use crate::chain::evm::transaction::{Call, decode};
 use crate::observe;
@@ -41,6 +42,10 @@ impl Lane {
             };
             if need != Need::SendAgain {
                 if market.is_none() {
+                    // A node may take bytes behind a gap and never say so: no bid helps then.
+                    if self.is_behind_a_gap().await {
+                        return Ok(Some(End::StartOver));
+                    }
                     market = self.chain.market().await.ok();
                 }
                 let Some(market) = market else { continue };
@@ -61,24 +66,34 @@ impl Lane {
         Ok(None)
     }
 
+    /// Whether the account has not come to our oldest open transaction yet. Not knowing is no.
+    async fn is_behind_a_gap(&self) -> bool {
+        let Some(oldest) = self.open.first() else {
+            return false;
+        };
+        let next = self.chain.account_nonce(self.signer.address(), "latest");
+        next.await.is_ok_and(|next| next < oldest.account_nonce)
+    }
+
     fn need(&self, transaction: &InFlight) -> Need {
         let Some(last) = transaction.attempts.last() else {
             return Need::Nothing;
         };
         let now = self.chain.clock.now();
-        let waited = self
-            .sent_at
-            .get(&transaction.id)
-            .map(std::time::Instant::elapsed);
-        if !transaction.was_sent && waited.is_none() {
+        // Stored and not sent by us, or open again after a reorg: the same bytes first, they may have been told to somebody.
+        let Some(sent) = self.sent.get(&transaction.id) else {
             return Need::SendAgain;
-        }
+        };
         let patience = self.chain.config.bump_after;
-        let since_sent = waited.unwrap_or(patience);
+        let since_sent = sent.at.elapsed();
         let attempts = u32::try_from(transaction.attempts.len()).unwrap_or(u32::MAX);
         let age = Duration::from_millis(u64::try_from(now.0 - last.created_at).unwrap_or(0));
         if since_sent < patience || age < patience {
             return Need::Nothing;
+        }
+        if sent.class == Class::NonceTooLow {
+            // Its nonce is consumed: the watcher finds out by whom, and a higher bid changes nothing.
+            return Need::SendAgain;
         }
         let first = transaction
             .attempts

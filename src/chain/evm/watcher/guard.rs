@@ -1,8 +1,8 @@
 //! What the chain's own once-only guard says about an authorization, and who consumed it.
 
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{Address, Bytes, U256};
 use alloy::sol_types::{SolCall, SolEvent};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::judge::payment_log;
 use super::{Log, Receipt, Trouble, Watcher};
@@ -30,6 +30,10 @@ pub(super) enum Consumption {
         transaction: String,
         block: Block,
         log_index: u64,
+    },
+    /// By a transaction of ours: its own receipt says what it did.
+    Ours {
+        transaction: String,
     },
     /// Without paying: cancelled, or its nonce invalidated.
     Cancelled,
@@ -79,6 +83,21 @@ impl Watcher {
             to = from - 1;
         }
         Ok(Consumption::Unknown)
+    }
+
+    /// Like [`Watcher::consumption`] for a row among many: one that cannot be asked about now does not keep the others waiting.
+    pub(super) async fn consumption_or_unknown(
+        &self,
+        settlement: &Settlement,
+        expect: &Expect,
+        at: &Block,
+    ) -> Consumption {
+        self.consumption(settlement, expect, at)
+            .await
+            .unwrap_or_else(|cause| {
+                self.tell(&cause);
+                Consumption::Unknown
+            })
     }
 
     async fn is_consumed(&self, expect: &Expect, at: &Block) -> Result<bool, Trouble> {
@@ -132,6 +151,16 @@ impl Watcher {
         if !is_of_this_payment(&receipt, &input.input, expect) {
             return Ok(None);
         }
+        if self
+            .chain
+            .store
+            .is_ours(&receipt.transaction_hash.to_lowercase())
+            .await?
+        {
+            return Ok(Some(Consumption::Ours {
+                transaction: receipt.transaction_hash,
+            }));
+        }
         Ok(Some(match payment_log(&receipt.logs, expect) {
             Some(log_index) => Consumption::Paid {
                 transaction: receipt.transaction_hash.clone(),
@@ -158,26 +187,23 @@ struct Input {
     input: Bytes,
 }
 
-/// The log that a consumption leaves: EIP-3009 names the nonce itself. Permit2 signature transfers name nothing, so every transfer between the
+/// The log that a consumption leaves: EIP-3009 names the nonce itself, used or cancelled. Permit2 signature transfers name nothing, so every transfer between the
 /// two is looked at.
-fn trace(expect: &Expect) -> (Address, Vec<B256>) {
+fn trace(expect: &Expect) -> (Address, Value) {
+    let from = expect.from.into_word();
     match &expect.guard {
-        Guard::Eip3009 { nonce, .. } => (
-            expect.asset,
-            vec![
+        Guard::Eip3009 { nonce, .. } => {
+            let either = [
                 Token::AuthorizationUsed::SIGNATURE_HASH,
-                expect.from.into_word(),
-                *nonce,
-            ],
-        ),
-        Guard::Permit2 { .. } => (
-            expect.asset,
-            vec![
-                Token::Transfer::SIGNATURE_HASH,
-                expect.from.into_word(),
-                expect.to.into_word(),
-            ],
-        ),
+                Token::AuthorizationCanceled::SIGNATURE_HASH,
+            ];
+            (expect.asset, json!([either, from, nonce]))
+        }
+        Guard::Permit2 { .. } => {
+            let to = expect.to.into_word();
+            let transfer = Token::Transfer::SIGNATURE_HASH;
+            (expect.asset, json!([transfer, from, to]))
+        }
     }
 }
 
@@ -187,19 +213,20 @@ fn is_of_this_payment(receipt: &Receipt, input: &[u8], expect: &Expect) -> bool 
         Guard::Eip3009 { .. } => true,
         Guard::Permit2 { nonce, .. } => {
             let word = nonce.to_be_bytes::<32>();
-            let settled = [
-                ExactPermit2Proxy::Settled::SIGNATURE_HASH,
-                ExactPermit2Proxy::SettledWithPermit::SIGNATURE_HASH,
-            ];
             let carries = input.windows(32).any(|window| window == word);
-            let by_proxy = receipt.logs.iter().any(|log| {
-                log.address == EXACT_PERMIT2_PROXY
-                    && log
-                        .topics
-                        .first()
-                        .is_some_and(|topic| settled.contains(topic))
-            });
-            carries && by_proxy
+            carries && settles(&receipt.logs)
         }
     }
+}
+
+/// Whether the proxy says that it settled.
+pub(super) fn settles(logs: &[Log]) -> bool {
+    let settled = [
+        ExactPermit2Proxy::Settled::SIGNATURE_HASH,
+        ExactPermit2Proxy::SettledWithPermit::SIGNATURE_HASH,
+    ];
+    logs.iter().any(|log| {
+        let topic = log.topics.first();
+        log.address == EXACT_PERMIT2_PROXY && topic.is_some_and(|topic| settled.contains(topic))
+    })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use alloy::primitives::{B256, U256};
 use alloy::sol_types::SolEvent;
 
-use super::guard::Consumption;
+use super::guard::{Consumption, settles};
 use super::{Log, Receipt, Trouble, Watcher};
 use crate::chain::evm::chain::Head;
 use crate::chain::evm::contracts::Token;
@@ -14,7 +14,7 @@ use crate::chain::evm::work::{Expect, Guard};
 use crate::clock::UnixMillis;
 use crate::observe;
 use crate::protocol::Reason;
-use crate::store::{Block, InFlight, Mined, Settlement, Verdict};
+use crate::store::{Block, InFlight, Mined, Settlement, Stage, Verdict};
 
 /// How long a payment that goes back into the queue may wait there.
 const REQUEUE_FOR: Duration = Duration::from_secs(20);
@@ -33,16 +33,18 @@ impl Watcher {
         let mut verdicts = Vec::with_capacity(settlements.len());
         for settlement in &settlements {
             let (_, expect) = read_work(settlement)?;
-            let verdict = match receipt
+            let paid = receipt
                 .succeeded()
                 .then(|| payment_log(&receipt.logs, &expect))
-                .flatten()
-            {
+                .flatten();
+            let verdict = match paid {
                 Some(log_index) => Verdict::Settled {
                     transaction: receipt.transaction_hash.clone(),
                     block: receipt.block(),
                     log_index,
                 },
+                // Another transaction of ours took it over: that one's end decides.
+                None if !is_active(transaction, settlement) => continue,
                 None => {
                     self.judge_unpaid(transaction, settlement, &expect, receipt, alone)
                         .await?
@@ -93,9 +95,19 @@ impl Watcher {
                 "the authorization was consumed without paying",
                 receipt,
             )),
-            Consumption::Unknown => Err(Trouble::Chain(crate::chain::evm::Error::Unavailable(
-                "the authorization is consumed and its transaction was not found yet".to_owned(),
-            ))),
+            Consumption::Ours { transaction } if transaction == receipt.transaction_hash => {
+                Ok(consumed_in_vain(receipt))
+            }
+            // A transfer that a token keeps quiet about leaves nothing to find.
+            Consumption::Unknown if carried && alone && settles_permit2(receipt, expect) => {
+                Ok(consumed_in_vain(receipt))
+            }
+            Consumption::Ours { .. } | Consumption::Unknown => {
+                Err(Trouble::Chain(crate::chain::evm::Error::Unavailable(
+                    "the authorization is consumed and its transaction was not found yet"
+                        .to_owned(),
+                )))
+            }
             Consumption::Unused if carried && alone => Ok(if receipt.succeeded() {
                 failed(
                     Reason::InvalidExactEvmTransferEventMismatch,
@@ -109,7 +121,14 @@ impl Watcher {
                     receipt,
                 )
             }),
-            // A failure inside a batch, or a noop: nothing was decided about the payment.
+            // A failure inside a batch, or a noop: nothing was decided about the payment, unless its time is over.
+            Consumption::Unused
+                if settlement.expires_at
+                    <= i64::try_from(self.header(block.number).await?.timestamp())
+                        .unwrap_or(i64::MAX) =>
+            {
+                Ok(Verdict::Expired { block })
+            }
             Consumption::Unused => Ok(self.requeue(settlement)),
         }
     }
@@ -147,39 +166,33 @@ impl Watcher {
                 if settlement.expires_at > past {
                     continue;
                 }
-                let (_, expect) = read_work(&settlement)?;
+                let Ok((_, expect)) = read_work(&settlement) else {
+                    continue;
+                };
                 let verdict = match self
-                    .consumption(&settlement, &expect, &block.block())
-                    .await?
+                    .consumption_or_unknown(&settlement, &expect, &block.block())
+                    .await
                 {
                     Consumption::Unused => Verdict::Expired {
                         block: block.block(),
                     },
                     Consumption::Paid {
-                        transaction: hash,
+                        transaction,
                         block,
                         log_index,
-                    } => {
-                        if transaction
-                            .attempts
-                            .iter()
-                            .any(|attempt| attempt.hash.eq_ignore_ascii_case(&hash))
-                        {
-                            continue; // Ours: its receipt is on the way.
-                        }
-                        Verdict::Elsewhere {
-                            transaction: hash,
-                            block,
-                            log_index,
-                        }
-                    }
+                    } => Verdict::Elsewhere {
+                        transaction,
+                        block,
+                        log_index,
+                    },
                     Consumption::Cancelled => Verdict::Failed {
                         reason: Reason::InvalidExactEvmNonceAlreadyUsed,
                         message: Some("the authorization was consumed without paying".to_owned()),
                         transaction: None,
                         block: Some(block.block()),
                     },
-                    Consumption::Unknown => continue,
+                    // Ours: its receipt is on the way.
+                    Consumption::Ours { .. } | Consumption::Unknown => continue,
                 };
                 self.chain.store.conclude(&settlement.id, &verdict).await?;
                 observe::concluded(&self.chain.config.network, &settlement.id, &verdict);
@@ -196,10 +209,12 @@ impl Watcher {
     ) -> Result<(), Trouble> {
         let now = i64::try_from(head.timestamp()).unwrap_or(i64::MAX);
         for settlement in failed {
-            let (_, expect) = read_work(&settlement)?;
+            let Ok((_, expect)) = read_work(&settlement) else {
+                continue;
+            };
             match self
-                .consumption(&settlement, &expect, &head.block())
-                .await?
+                .consumption_or_unknown(&settlement, &expect, &head.block())
+                .await
             {
                 Consumption::Paid {
                     transaction,
@@ -214,14 +229,33 @@ impl Watcher {
                     self.chain.store.conclude(&settlement.id, &verdict).await?;
                     observe::concluded(&self.chain.config.network, &settlement.id, &verdict);
                 }
-                Consumption::Cancelled => self.chain.store.finish_failed(&settlement.id).await?,
-                Consumption::Unused if settlement.expires_at <= now => {
+                Consumption::Cancelled | Consumption::Ours { .. } => {
+                    self.chain.store.finish_failed(&settlement.id).await?;
+                }
+                // What was consumed without a trace stays so: past the window nothing will be found.
+                Consumption::Unused | Consumption::Unknown if settlement.expires_at <= now => {
                     self.chain.store.finish_failed(&settlement.id).await?;
                 }
                 Consumption::Unused | Consumption::Unknown => {}
             }
         }
         Ok(())
+    }
+}
+
+/// Whether this transaction is the one that the settlement waits for.
+pub(super) fn is_active(transaction: &InFlight, settlement: &Settlement) -> bool {
+    match &settlement.stage {
+        Stage::Submitted { transaction: hash } => transaction
+            .attempts
+            .iter()
+            .any(|attempt| attempt.hash == *hash),
+        Stage::Queued
+        | Stage::Settled { .. }
+        | Stage::SettledElsewhere { .. }
+        | Stage::Failed { .. }
+        | Stage::Expired { .. }
+        | Stage::Released { .. } => false,
     }
 }
 
@@ -232,6 +266,19 @@ fn failed(reason: Reason, message: &str, receipt: &Receipt) -> Verdict {
         transaction: Some(receipt.transaction_hash.clone()),
         block: Some(Block { ..receipt.block() }),
     }
+}
+
+fn consumed_in_vain(receipt: &Receipt) -> Verdict {
+    failed(
+        Reason::InvalidExactEvmTransferEventMismatch,
+        "the transaction consumed the authorization without the expected transfer",
+        receipt,
+    )
+}
+
+/// Whether the transaction settled a Permit2 payment, as the proxy tells it. It does not tell which: that is known of one that carries no other.
+fn settles_permit2(receipt: &Receipt, expect: &Expect) -> bool {
+    matches!(expect.guard, Guard::Permit2 { .. }) && settles(&receipt.logs)
 }
 
 /// The index of the log that proves the payment: the exact transfer by the asset itself and, for EIP-3009, the very nonce's consumption.

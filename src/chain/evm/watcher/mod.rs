@@ -5,6 +5,7 @@ mod guard;
 mod judge;
 mod reorg;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,10 @@ pub struct Watcher {
     failed_at: Option<Instant>,
     /// Failed rows are looked at in turns: the last id of the last turn.
     failed_after: String,
+    /// Whether what is on record was compared with the chain since the start and since the last head that did not follow.
+    is_compared: bool,
+    /// Open transactions whose account nonce was found consumed by none of ours, and when first.
+    consumed_since: HashMap<String, Instant>,
 }
 
 /// Decided rows that the chain may still change.
@@ -110,6 +115,8 @@ impl Watcher {
             slow_at: None,
             failed_at: None,
             failed_after: String::new(),
+            is_compared: false,
+            consumed_since: HashMap::new(),
         }
     }
 
@@ -163,8 +170,9 @@ impl Watcher {
             return Ok(false);
         }
         let (head, receipts) = self.read(&open).await?;
-        if self.follow(&head) {
-            self.check_canonical(&head).await?;
+        if !self.is_compared || self.follow(&head) {
+            self.is_compared = false;
+            self.is_compared = self.check_canonical().await?;
         }
         self.head = Some(head.clone());
         let missing = self.judge_all(open, &receipts, &head).await;
@@ -172,7 +180,7 @@ impl Watcher {
         if is_slow {
             self.slow_at = Some(Instant::now());
             self.find_replaced(&missing, &head).await?;
-            self.finalise(loose.not_final, &head).await?;
+            self.finalise(&head).await?;
             self.watch_failed(loose.failed, &head).await?;
         }
         Ok(!missing.is_empty())
@@ -181,7 +189,7 @@ impl Watcher {
     /// What is decided but may still change.
     async fn loose_ends(&mut self) -> Result<LooseEnds, Trouble> {
         let network = &self.chain.config.network;
-        let not_final = self.chain.store.not_final(network).await?;
+        let not_final = self.chain.store.oldest_not_final(network).await?;
         let mut failed = Vec::new();
         if self.failed_at.is_none_or(|at| at.elapsed() >= FAILED) {
             failed = self

@@ -1,50 +1,63 @@
 //! Blocks that were taken away, blocks that cannot be any more, and account nonces that somebody else consumed.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use alloy::primitives::Address;
 use serde_json::json;
 
 use super::guard::Consumption;
+use super::judge::is_active;
 use super::{Receipt, Trouble, Watcher};
 use crate::chain::evm::Error;
 use crate::chain::evm::chain::{Chain, Head, parse, tag};
 use crate::chain::evm::lane::simulate::read_work;
 use crate::chain::evm::rpc::Call;
+use crate::clock::UnixMillis;
 use crate::observe;
 use crate::protocol::Reason;
 use crate::store::{InFlight, NotFinal, Verdict};
 
 /// Blocks compared per round.
 const BLOCKS_MAX: usize = 100;
-/// An account nonce that one node calls consumed without a receipt of ours is usually that node lagging: how long to wait before asking all.
-const REPLACED_GRACE_MILLIS: i64 = 15_000;
+/// An account nonce that one node calls consumed without a receipt of ours is usually that node lagging: how long it must stay so.
+const REPLACED_GRACE: Duration = Duration::from_secs(15);
 
 impl Watcher {
-    /// Compares every block that holds something of ours and is not final with the chain as it is now.
-    pub(super) async fn check_canonical(&self, head: &Head) -> Result<(), Trouble> {
-        let not_final = self
-            .chain
-            .store
-            .not_final(&self.chain.config.network)
-            .await?;
-        let canonical = self.canonical(&not_final, head.number()).await?;
-        for was in &not_final {
-            let hash = canonical.get(&was.block.number);
-            if hash.is_some_and(|hash| *hash != was.block.hash) {
-                observe::reorged(&self.chain.config.network, &was.hash, was.block.number);
-                self.chain.store.unmined(was).await?;
+    /// Compares the blocks that hold something of ours and are not final with the chain as it is now, newest first. False when the node does
+    /// not have some of them: it may only be behind, so nothing is taken back and the comparison has to be repeated.
+    pub(super) async fn check_canonical(&self) -> Result<bool, Trouble> {
+        let network = &self.chain.config.network;
+        let not_final = self.chain.store.newest_not_final(network).await?;
+        let mut is_complete = true;
+        for some in not_final.chunks(BLOCKS_MAX) {
+            let canonical = self.canonical(some).await?;
+            let mut stands = false;
+            for was in some {
+                match canonical.get(&was.block.number) {
+                    Some(hash) if *hash == was.block.hash => stands = true,
+                    Some(_) => {
+                        observe::reorged(network, &was.hash, was.block.number);
+                        self.chain.store.unmined(was).await?;
+                    }
+                    None => is_complete = false,
+                }
+            }
+            // What a block that stands was built on stands as well.
+            if stands {
+                break;
             }
         }
-        Ok(())
+        Ok(is_complete)
     }
 
     /// Closes what the node calls final, after one last comparison.
-    pub(super) async fn finalise(
-        &self,
-        not_final: Vec<NotFinal>,
-        head: &Head,
-    ) -> Result<(), Trouble> {
+    pub(super) async fn finalise(&self, head: &Head) -> Result<(), Trouble> {
+        let not_final = self
+            .chain
+            .store
+            .oldest_not_final(&self.chain.config.network)
+            .await?;
         if not_final.is_empty() {
             return Ok(());
         }
@@ -64,8 +77,9 @@ impl Watcher {
         let done: Vec<NotFinal> = not_final
             .into_iter()
             .filter(|was| was.block.number <= last_final)
+            .take(BLOCKS_MAX)
             .collect();
-        let canonical = self.canonical(&done, head.number()).await?;
+        let canonical = self.canonical(&done).await?;
         for was in &done {
             match canonical.get(&was.block.number) {
                 Some(hash) if *hash == was.block.hash => self.chain.store.finalise(was).await?,
@@ -79,15 +93,10 @@ impl Watcher {
         Ok(())
     }
 
-    /// Today's hash of every block number that something of ours is in. A number above the head is reported as taken away.
-    async fn canonical(
-        &self,
-        not_final: &[NotFinal],
-        head: u64,
-    ) -> Result<BTreeMap<u64, String>, Error> {
+    /// Today's hash of every block number that something of ours is in, as far as the node has them.
+    async fn canonical(&self, not_final: &[NotFinal]) -> Result<BTreeMap<u64, String>, Error> {
         let mut numbers: Vec<u64> = not_final.iter().map(|was| was.block.number).collect();
         numbers.dedup();
-        numbers.truncate(BLOCKS_MAX);
         if numbers.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -98,11 +107,9 @@ impl Watcher {
         let answers = self.chain.rpc.batch(calls).await?;
         let mut hashes = BTreeMap::new();
         for (number, answer) in numbers.iter().zip(&answers) {
-            match parse::<Option<Head>>(Some(answer))? {
-                Some(block) => hashes.insert(*number, block.block().hash),
-                None if *number > head => hashes.insert(*number, String::new()),
-                None => None,
-            };
+            if let Some(block) = parse::<Option<Head>>(Some(answer))? {
+                hashes.insert(*number, block.block().hash);
+            }
         }
         Ok(hashes)
     }
@@ -110,37 +117,32 @@ impl Watcher {
     /// Looks for account nonces that were consumed by transactions that are not ours. Two independent nodes must agree, or the consuming block
     /// be final; and no attempt of ours may have a receipt anywhere.
     pub(super) async fn find_replaced(
-        &self,
+        &mut self,
         missing: &[InFlight],
         head: &Head,
     ) -> Result<(), Trouble> {
-        let now = self.chain.clock.now().0;
-        let mut next_nonces: BTreeMap<&str, u64> = BTreeMap::new();
+        let is_open = |id: &String| missing.iter().any(|transaction| &transaction.id == id);
+        self.consumed_since.retain(|id, _| is_open(id));
         for transaction in missing {
-            let waited = transaction
-                .attempts
-                .last()
-                .map_or(0, |attempt| now.saturating_sub(attempt.created_at));
-            let Ok(signer) = transaction.signer.parse::<Address>() else {
-                continue;
-            };
-            if waited < REPLACED_GRACE_MILLIS {
+            if !self.is_late(transaction) || !self.is_replaced(transaction).await? {
+                self.consumed_since.remove(&transaction.id);
                 continue;
             }
-            let next = match next_nonces.get(transaction.signer.as_str()) {
-                Some(next) => *next,
-                None => self.chain.account_nonce(signer, "latest").await?,
-            };
-            next_nonces.insert(&transaction.signer, next);
-            if next <= transaction.account_nonce || !self.is_replaced(signer, transaction).await? {
+            let since = self.consumed_since.entry(transaction.id.clone());
+            if since.or_insert_with(Instant::now).elapsed() < REPLACED_GRACE {
                 continue;
             }
             let mut verdicts = Vec::new();
             for settlement in self.chain.store.submitted_in(&transaction.id).await? {
-                let (_, expect) = read_work(&settlement)?;
+                if !is_active(transaction, &settlement) {
+                    continue;
+                }
+                let Ok((_, expect)) = read_work(&settlement) else {
+                    continue;
+                };
                 let verdict = match self
-                    .consumption(&settlement, &expect, &head.block())
-                    .await?
+                    .consumption_or_unknown(&settlement, &expect, &head.block())
+                    .await
                 {
                     Consumption::Paid {
                         transaction,
@@ -159,7 +161,7 @@ impl Watcher {
                     },
                     Consumption::Unused => self.requeue(&settlement),
                     // Not proven, so nothing is said about any payment in it.
-                    Consumption::Unknown => return Ok(()),
+                    Consumption::Ours { .. } | Consumption::Unknown => return Ok(()),
                 };
                 verdicts.push((settlement.id, verdict));
             }
@@ -179,7 +181,19 @@ impl Watcher {
         Ok(())
     }
 
-    async fn is_replaced(&self, signer: Address, transaction: &InFlight) -> Result<bool, Trouble> {
+    /// Whether a transaction waits longer than transactions do.
+    fn is_late(&self, transaction: &InFlight) -> bool {
+        let now = self.chain.clock.now();
+        let first = transaction.attempts.first();
+        first.is_some_and(|attempt| {
+            UnixMillis(attempt.created_at).until(now) >= self.chain.config.bump_after
+        })
+    }
+
+    async fn is_replaced(&self, transaction: &InFlight) -> Result<bool, Trouble> {
+        let Ok(signer) = transaction.signer.parse::<Address>() else {
+            return Ok(false);
+        };
         let is_final = consumed(&self.chain, signer, "finalized", transaction.account_nonce).await;
         let mut calls: Vec<Call> = vec![("eth_getTransactionCount", json!([signer, "latest"]))];
         calls.extend(

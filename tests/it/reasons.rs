@@ -1,0 +1,221 @@
+//! Every reason code is provoked over HTTP by a request that is good but for one thing. A new code does not compile without its request.
+
+mod chain;
+mod door;
+mod payment;
+mod settling;
+mod shapes;
+
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use x402_facilitator::protocol::Reason;
+
+use crate::harness::http::Answer;
+use crate::harness::world::World;
+
+/// How a reason is provoked.
+enum Way {
+    /// By a body that cannot be read as a payment: nobody is named as its payer, and no node is asked.
+    Envelope(fn(&World) -> String),
+    /// By a payment that fails without asking a node, once the payer is known to have no code.
+    InProcess(fn(&World) -> Value),
+    /// By a payment that only the chain can refuse.
+    OnChain(BoxFuture<'static, (World, Value)>),
+    /// By what happens to a service while it settles; the scene checks the answer itself.
+    Scene(BoxFuture<'static, ()>),
+}
+
+fn on_chain(way: impl Future<Output = (World, Value)> + Send + 'static) -> Way {
+    Way::OnChain(Box::pin(way))
+}
+
+fn scene(way: impl Future<Output = ()> + Send + 'static) -> Way {
+    Way::Scene(Box::pin(way))
+}
+
+#[rustfmt::skip]
+fn way(reason: Reason) -> Way {
+    use Reason as R;
+    match reason {
+        R::InvalidJson => Way::Envelope(door::cut_short),
+        R::MissingParameters => Way::Envelope(door::without_requirements),
+        R::InvalidX402Version => Way::Envelope(door::of_version_three),
+        R::InvalidPayload => Way::Envelope(door::without_nonce),
+        R::InvalidPaymentRequirements => Way::Envelope(door::with_a_hexadecimal_price),
+        R::UnsupportedScheme => Way::Envelope(door::of_another_scheme),
+        R::InvalidNetwork => Way::Envelope(door::on_a_network_not_served),
+        R::UnexpectedError => scene(settling::without_token()),
+        R::UnexpectedVerifyError => scene(settling::verify_without_node()),
+        R::UnexpectedSettleError => scene(settling::settle_without_node()),
+        R::SettlementPending => scene(settling::without_blocks()),
+        R::SettlementCapacityExceeded => scene(settling::without_gas()),
+        R::DuplicateSettlement => scene(settling::twice()),
+        R::InvalidExactEvmScheme => Way::InProcess(payment::accepting_another_scheme),
+        R::UnsupportedPayloadType => Way::InProcess(payment::permit2_accepting_another_scheme),
+        R::InvalidExactEvmNetworkMismatch => Way::InProcess(payment::accepting_another_network),
+        R::InvalidExactEvmMissingEip712Domain => Way::InProcess(payment::without_domain),
+        R::AssetNotAllowed => Way::InProcess(payment::in_an_unlisted_asset),
+        R::AssetNotDeployedContract => on_chain(chain::no_token()),
+        R::Eip6492FactoryNotAllowed => Way::InProcess(payment::with_an_unlisted_factory),
+        R::InvalidExactEvmSignature => Way::InProcess(payment::signed_by_another),
+        R::InvalidExactEvmRecipientMismatch => Way::InProcess(payment::to_another),
+        R::InvalidExactEvmAuthorizationValidBefore => Way::InProcess(payment::about_to_expire),
+        R::InvalidExactEvmAuthorizationValidAfter => Way::InProcess(payment::not_valid_yet),
+        R::InvalidExactEvmAuthorizationValueMismatch => Way::InProcess(payment::of_another_amount),
+        R::InvalidExactEvmAuthorizationValue => Way::InProcess(payment::of_another_amount_v1),
+        R::InvalidExactEvmEip3009NotSupported => on_chain(chain::legacy_token()),
+        R::InvalidExactEvmNonceAlreadyUsed => on_chain(chain::used_authorization()),
+        R::InvalidExactEvmTokenNameMismatch => on_chain(chain::other_name()),
+        R::InvalidExactEvmTokenVersionMismatch => on_chain(chain::other_version()),
+        R::InvalidExactEvmInsufficientBalance => on_chain(chain::poor_payer()),
+        R::InvalidExactEvmTransactionSimulationFailed => on_chain(chain::paused_token()),
+        R::InvalidExactEvmTransactionFailed => scene(settling::balance_gone_before_the_block()),
+        R::InvalidExactEvmTransferEventMismatch => scene(settling::token_silent_before_the_block()),
+        R::InvalidPermit2Spender => Way::InProcess(payment::permit2_for_another_spender),
+        R::InvalidPermit2RecipientMismatch => Way::InProcess(payment::permit2_to_another),
+        R::Permit2DeadlineExpired => Way::InProcess(payment::permit2_about_to_expire),
+        R::Permit2NotYetValid => Way::InProcess(payment::permit2_not_valid_yet),
+        R::Permit2AmountMismatch => Way::InProcess(payment::permit2_of_another_amount),
+        R::Permit2TokenMismatch => Way::InProcess(payment::permit2_in_another_token),
+        R::InvalidPermit2Signature => Way::InProcess(payment::permit2_signed_by_another),
+        R::Permit2ProxyNotDeployed => on_chain(chain::no_proxy()),
+        R::Permit2InsufficientBalance => on_chain(chain::poor_permit2_payer()),
+        R::Permit2AllowanceRequired => on_chain(chain::no_allowance()),
+        R::Permit2InvalidNonce => on_chain(chain::used_permit2_nonce()),
+        R::Permit2SimulationFailed => on_chain(chain::paused_token_by_permit2()),
+        R::Permit2Permit2612AmountMismatch => Way::InProcess(payment::with_a_permit_of_another_amount),
+        R::InvalidEip2612ExtensionFormat => Way::InProcess(payment::with_a_malformed_permit),
+        R::Eip2612FromMismatch => Way::InProcess(payment::with_a_permit_of_another),
+        R::Eip2612AssetMismatch => Way::InProcess(payment::with_a_permit_for_another_asset),
+        R::Eip2612SpenderNotPermit2 => Way::InProcess(payment::with_a_permit_for_another_spender),
+        R::Eip2612DeadlineExpired => Way::InProcess(payment::with_a_permit_about_to_expire),
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_in_the_protocols_shape_and_costs_no_read() {
+    let world = World::new().await;
+    warm_up(&world).await;
+    for reason in Reason::ALL {
+        if let Way::Envelope(body) = way(*reason) {
+            assert_refused(&world, *reason, &body(&world), Costs::NoRead).await;
+        }
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_is_bad_for_every_chain_is_refused_with_its_reason_and_costs_no_read() {
+    let world = World::new().await;
+    warm_up(&world).await;
+    for reason in Reason::ALL {
+        if let Way::InProcess(body) = way(*reason) {
+            let body = body(&world).to_string();
+            assert_refused(&world, *reason, &body, Costs::NoRead).await;
+        }
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_the_chain_refuses_is_refused_with_its_reason_and_nothing_is_sent() {
+    for reason in Reason::ALL {
+        if let Way::OnChain(stage) = way(*reason) {
+            let (world, body) = stage.await;
+            assert_refused(&world, *reason, &body.to_string(), Costs::Reads).await;
+            world.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_happens_while_settling_is_told_with_its_reason() {
+    for reason in Reason::ALL {
+        if let Way::Scene(scene) = way(*reason) {
+            scene.await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_fails_without_a_node_fails_the_same_without_one() {
+    let world = World::new().await;
+    warm_up(&world).await;
+    world.proxy.cut();
+    for reason in Reason::ALL {
+        if let Way::InProcess(body) = way(*reason) {
+            let answer = world.client.verify(&body(&world)).await;
+            assert_eq!(answer.body["invalidReason"], reason.as_str());
+        }
+    }
+    world.close().await;
+}
+
+/// What a refusal takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Costs {
+    NoRead,
+    Reads,
+}
+
+/// A payment of the payer is verified: its code is known now.
+async fn warm_up(world: &World) {
+    let answer = world.client.verify(&world.eip3009(|_| {})).await;
+    assert_eq!(answer.body["isValid"], true, "{}", answer.body);
+}
+
+/// `/verify` and `/settle` refuse alike, in their own shapes, and leave the chain alone.
+async fn assert_refused(world: &World, reason: Reason, body: &str, costs: Costs) {
+    let code = reason.as_str();
+    let unreadable = matches!(reason, Reason::InvalidJson | Reason::MissingParameters);
+    let status = if unreadable { 400 } else { 200 };
+    let sent: Value = serde_json::from_str(body).unwrap_or_default();
+    let block = world.sandbox.block_number().await;
+    let reads = world.reads();
+
+    let verified = world.client.post_text("/verify", body).await;
+    let read_more = world.reads() > reads;
+    assert_eq!(read_more, costs == Costs::Reads, "{code} and its reads");
+    let mut expected = json!({"isValid": false, "invalidReason": code});
+    copy(&verified, "invalidMessage", &mut expected);
+    name_payer(reason, &sent, &mut expected);
+    assert_eq!(verified.body, expected);
+    assert_eq!(verified.status.as_u16(), status, "{code}");
+
+    let reads = world.reads();
+    let settled = world.client.post_text("/settle", body).await;
+    let network = sent["paymentRequirements"]["network"].as_str();
+    let mut expected = json!({
+        "success": false, "errorReason": code, "transaction": "", "network": network.unwrap_or("unknown:unknown"),
+    });
+    copy(&settled, "errorMessage", &mut expected);
+    name_payer(reason, &sent, &mut expected);
+    assert_eq!(settled.body, expected);
+    assert_eq!(settled.status.as_u16(), status, "{code}");
+    if costs == Costs::NoRead {
+        assert_eq!(world.reads(), reads, "{code} at /settle");
+    }
+
+    assert_eq!(world.sends(), 0, "{code}: something was sent");
+    assert_eq!(world.sandbox.block_number().await, block, "{code}");
+}
+
+/// Messages are for people: bounded text where there is one.
+fn copy(answer: &Answer, member: &str, expected: &mut Value) {
+    let Some(message) = answer.body.get(member) else {
+        return;
+    };
+    let length = message.as_str().expect("text").chars().count();
+    assert!((1..=500).contains(&length), "{message}");
+    expected[member] = message.clone();
+}
+
+/// Whoever a payment names as its payer is in the answer, as written.
+fn name_payer(reason: Reason, sent: &Value, expected: &mut Value) {
+    let payload = &sent["paymentPayload"]["payload"];
+    let names = ["authorization", "permit2Authorization"];
+    let payer = names.iter().find_map(|name| payload[name]["from"].as_str());
+    if let (Way::InProcess(_) | Way::OnChain(_), Some(payer)) = (way(reason), payer) {
+        expected["payer"] = json!(payer);
+    }
+}
