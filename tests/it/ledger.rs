@@ -1,80 +1,16 @@
-//! The ledger is like a real node where it matters, and its controls do what they say.
-
-use std::time::Duration;
+//! The ledger is like a real node where it matters.
 
 use serde_json::{Value, json};
 
 use crate::harness::ledger::Ledger;
-use crate::harness::mint::{Extension, Mint};
-use crate::harness::sign_svm::{self, LIGHTHOUSE, SQUADS, SvmPayment, SvmTerms};
-use crate::harness::svm_wire::{Instruction, Key, Keypair, Meta, Transaction};
+use crate::harness::mint::Mint;
+use crate::harness::scene::{AMOUNT, Scene, WEALTH};
+use crate::harness::sign_svm::{self, LIGHTHOUSE, SQUADS};
+use crate::harness::svm_wire::{Instruction, Key, Meta};
 
-const AMOUNT: u64 = 2_500;
-const WEALTH: u64 = 1_000_000;
 /// Two signatures and the least for priority.
 const FEE: u64 = 10_001;
 const TOKEN_ERROR_INSUFFICIENT_FUNDS: u64 = 1;
-
-/// A payer, a payee and a fee payer on a ledger.
-struct Scene {
-    ledger: Ledger,
-    fee_payer: Keypair,
-    payer: Keypair,
-    terms: SvmTerms,
-}
-
-impl Scene {
-    async fn start() -> Self {
-        Self::with(Mint::token()).await
-    }
-
-    async fn with(mint: Mint) -> Self {
-        let ledger = Ledger::start().await;
-        let mint = ledger.place(mint).await;
-        let (fee_payer, pay_to) = (ledger.fee_payer().await, Key::fresh());
-        let payer = ledger.payer(&mint, WEALTH).await;
-        ledger.fund(&mint, pay_to, 0).await;
-        let terms = SvmTerms::new(&mint, pay_to, AMOUNT, fee_payer.key());
-        Self {
-            ledger,
-            fee_payer,
-            payer,
-            terms,
-        }
-    }
-
-    async fn payment(&self) -> SvmPayment {
-        let blockhash = self.ledger.blockhash().await;
-        SvmPayment::new(&self.terms, self.payer.key(), blockhash)
-    }
-
-    fn sign(&self, payment: &SvmPayment) -> Transaction {
-        payment.signed_by(&self.payer).signed_by(&self.fee_payer)
-    }
-
-    /// A payment that everybody has signed.
-    async fn signed(&self) -> Transaction {
-        self.sign(&self.payment().await)
-    }
-
-    /// Sends without a look at it, as facilitators do.
-    async fn send(&self, transaction: &Transaction) {
-        let sent = self.ledger.submit(transaction, false).await;
-        assert_eq!(sent, Ok(json!(transaction.id())));
-    }
-
-    async fn received(&self) -> u64 {
-        self.ledger.units(&self.terms.mint, self.terms.pay_to).await
-    }
-
-    async fn status(&self, transaction: &Transaction) -> Value {
-        self.ledger.status(&transaction.id()).await
-    }
-
-    async fn confirmation(&self, transaction: &Transaction) -> Value {
-        self.status(transaction).await["confirmationStatus"].take()
-    }
-}
 
 #[tokio::test]
 async fn plays_the_network_that_it_is_told() {
@@ -266,138 +202,6 @@ async fn a_fee_payer_without_funds_lands_nothing() {
     assert_eq!(scene.status(&transaction).await, Value::Null);
     let simulated = scene.ledger.simulate(&transaction, json!({})).await;
     assert_eq!(simulated.unwrap()["err"], "AccountNotFound");
-}
-
-#[tokio::test]
-async fn an_expired_blockhash_lands_nothing() {
-    let scene = Scene::start().await;
-    let valid = |transaction: &Transaction| {
-        let hash = Key(transaction.message.blockhash).to_string();
-        scene
-            .ledger
-            .call::<Value>("isBlockhashValid", json!([hash]))
-    };
-    let transaction = scene.signed().await;
-    scene.ledger.advance_slots(150).await;
-    assert_eq!(valid(&transaction).await["value"], true);
-    scene.ledger.advance_slots(1).await;
-    assert_eq!(valid(&transaction).await["value"], false);
-    scene.send(&transaction).await;
-    assert_eq!(scene.status(&transaction).await, Value::Null);
-
-    let waiting = scene.signed().await;
-    scene.ledger.hold().await;
-    scene.send(&waiting).await;
-    scene.ledger.expire_blockhash().await;
-    scene.ledger.release().await;
-    assert_eq!(scene.status(&waiting).await, Value::Null);
-    assert_eq!(scene.received().await, 0);
-}
-
-#[tokio::test]
-async fn transactions_are_held_dropped_swallowed_and_late() {
-    let scene = Scene::start().await;
-    let (ledger, transaction) = (&scene.ledger, scene.signed().await);
-
-    ledger.hold().await;
-    scene.send(&transaction).await;
-    scene.send(&transaction).await;
-    assert_eq!(scene.status(&transaction).await, Value::Null);
-    assert_eq!(ledger.drop_waiting().await, 1);
-    ledger.release().await;
-    assert_eq!(scene.status(&transaction).await, Value::Null);
-
-    ledger.swallow(1).await;
-    scene.send(&transaction).await;
-    assert_eq!(scene.status(&transaction).await, Value::Null);
-    scene.send(&transaction).await;
-    assert_eq!(scene.confirmation(&transaction).await, "confirmed");
-
-    let late = scene.signed().await;
-    ledger.delay(Duration::from_millis(300)).await;
-    scene.send(&late).await;
-    assert_eq!(scene.status(&late).await, Value::Null);
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    assert_eq!(scene.confirmation(&late).await, "confirmed");
-    assert_eq!(scene.received().await, 2 * AMOUNT);
-}
-
-#[tokio::test]
-async fn confirmation_takes_the_slots_that_it_is_told() {
-    let scene = Scene::start().await;
-    scene.ledger.confirm_after(1, 2, 4).await;
-    let transaction = scene.signed().await;
-    scene.send(&transaction).await;
-
-    assert_eq!(scene.confirmation(&transaction).await, Value::Null);
-    scene.ledger.advance_slots(1).await;
-    assert_eq!(scene.confirmation(&transaction).await, "processed");
-    let id = transaction.id();
-    assert_eq!(scene.ledger.transaction(&id).await, Value::Null);
-    scene.ledger.advance_slots(1).await;
-    assert_eq!(scene.confirmation(&transaction).await, "confirmed");
-    assert_ne!(scene.ledger.transaction(&id).await, Value::Null);
-    scene.ledger.advance_slots(2).await;
-    assert_eq!(scene.confirmation(&transaction).await, "finalized");
-
-    // A node remembers only recent ones unless it searches.
-    scene.ledger.advance_slots(300).await;
-    let recent: Value = scene
-        .ledger
-        .call("getSignatureStatuses", json!([[id]]))
-        .await;
-    assert_eq!(recent["value"], json!([null]));
-    assert_eq!(scene.confirmation(&transaction).await, "finalized");
-}
-
-#[tokio::test]
-async fn a_losing_fork_undoes_what_landed() {
-    let scene = Scene::start().await;
-    let transaction = scene.signed().await;
-    scene.ledger.snapshot().await;
-    scene.send(&transaction).await;
-    let slot = scene.ledger.slot().await;
-
-    scene.ledger.revert().await;
-
-    assert_eq!(scene.status(&transaction).await, Value::Null);
-    assert_eq!(scene.received().await, 0);
-    assert_eq!(scene.ledger.slot().await, slot);
-    scene.send(&transaction).await;
-    assert_eq!(scene.received().await, AMOUNT);
-}
-
-#[tokio::test]
-async fn extensions_of_a_mint_take_effect() {
-    let fee = Extension::TransferFee {
-        basis_points: 1_000,
-        maximum: WEALTH,
-    };
-    let scene = Scene::with(Mint::token_2022(&[fee])).await;
-    scene.send(&scene.signed().await).await;
-    assert_eq!(scene.received().await, AMOUNT - AMOUNT / 10);
-
-    let delegate = Keypair::fresh();
-    let thief = Extension::PermanentDelegate(delegate.key());
-    let scene = Scene::with(Mint::token_2022(&[thief])).await;
-    let mut payment = scene.payment().await;
-    payment.instructions[2].accounts[3] = Meta::signer(delegate.key());
-    let taken = payment.signed_by(&delegate).signed_by(&scene.fee_payer);
-    scene.send(&taken).await;
-    assert_eq!(scene.received().await, AMOUNT);
-
-    let hook = Extension::TransferHook(Key::fresh());
-    let scene = Scene::with(Mint::token_2022(&[hook])).await;
-    let transaction = scene.signed().await;
-    let simulated = scene.ledger.simulate(&transaction, json!({})).await;
-    let error = simulated.unwrap()["err"].take();
-    assert_eq!(error["InstructionError"][0], 2, "{error}");
-
-    // Interest, by its number: authority, times and rates.
-    let interest = Extension::Other(10, vec![0; 52]);
-    let scene = Scene::with(Mint::token_2022(&[interest])).await;
-    scene.send(&scene.signed().await).await;
-    assert_eq!(scene.received().await, AMOUNT);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod faults;
 mod hostile;
 mod lanes;
 mod ledger;
+mod ledger_controls;
 mod pay;
 mod pay_wallets;
 mod postgres;

@@ -11,6 +11,7 @@ pub(crate) mod oracle;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod rpc;
+pub(crate) mod scene;
 pub(crate) mod scratch;
 pub(crate) mod sign;
 pub(crate) mod sign_svm;

@@ -17,7 +17,7 @@ use solana_transaction_status::{
 };
 
 use crate::chain::in_context;
-use crate::ledger::{Ledger, now};
+use crate::ledger::Ledger;
 use crate::params;
 use crate::rpc::{Answer, Refusal};
 
@@ -131,7 +131,7 @@ pub fn loaded_addresses(svm: &LiteSVM, message: &VersionedMessage) -> LoadedAddr
 
 impl Landed {
     pub fn new(
-        slot: u64,
+        ledger: &Ledger,
         transaction: VersionedTransaction,
         executed: TransactionResult,
         before: Snapshot,
@@ -159,21 +159,21 @@ impl Landed {
             cost_units: None,
         };
         Self {
-            slot,
-            time: now(),
+            slot: ledger.slot(),
+            time: ledger.time(),
             transaction: Some(transaction),
             meta,
         }
     }
 
-    fn airdrop(slot: u64, done: TransactionMetadata) -> Self {
+    fn airdrop(ledger: &Ledger, done: TransactionMetadata) -> Self {
         let meta = TransactionStatusMeta {
             fee: done.fee,
             ..TransactionStatusMeta::default()
         };
         Self {
-            slot,
-            time: now(),
+            slot: ledger.slot(),
+            time: ledger.time(),
             transaction: None,
             meta,
         }
@@ -283,7 +283,7 @@ fn airdrop(ledger: &mut Ledger, params: &Value) -> Answer {
     let done = ledger.svm.airdrop(&key, lamports);
     let done = done.map_err(|failed| Refusal::new(-32603, failed.err))?;
     let signature = done.signature;
-    let landed = Landed::airdrop(ledger.slot(), done);
+    let landed = Landed::airdrop(ledger, done);
     ledger.landed.insert(signature, landed);
     Ok(json!(signature.to_string()))
 }

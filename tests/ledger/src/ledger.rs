@@ -1,7 +1,7 @@
 //! The state: an SVM, the slots that passed, what waits to be executed and what has landed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use litesvm::LiteSVM;
 use solana_clock::Clock;
@@ -17,6 +17,9 @@ use crate::wallets;
 const BLOCKHASH_LIFE: u64 = 150;
 /// Slots without a block since genesis: whoever takes a slot for a height is wrong by this much.
 const SKIPPED_SLOTS: u64 = 21_000_000;
+const MILLISECONDS_PER_SLOT: u64 = 400;
+/// Of slot 0. Chain time goes by slots alone.
+const GENESIS_TIME: i64 = 1_600_000_000;
 
 /// What tests have set.
 #[derive(Debug, Clone)]
@@ -94,6 +97,12 @@ impl Ledger {
         self.slot - SKIPPED_SLOTS
     }
 
+    /// Seconds since 1970 as the chain has it.
+    pub fn time(&self) -> i64 {
+        let since = self.slot * MILLISECONDS_PER_SLOT / 1_000;
+        GENESIS_TIME.saturating_add_unsigned(since)
+    }
+
     /// The newest blockhash, and the last height at which it is good.
     pub fn latest_blockhash(&self) -> (Hash, u64) {
         self.blockhashes[0]
@@ -116,7 +125,7 @@ impl Ledger {
         self.blockhashes.retain(|(_, last)| *last >= height);
         let mut clock = self.svm.get_sysvar::<Clock>();
         clock.slot = self.slot;
-        clock.unix_timestamp = now();
+        clock.unix_timestamp = self.time();
         self.svm.set_sysvar(&clock);
     }
 
@@ -180,7 +189,7 @@ impl Ledger {
         }
         let after = Snapshot::take(&self.svm, &transaction.message);
         self.processed.insert(transaction.message.hash());
-        let landed = Landed::new(self.slot, transaction, executed, before, after);
+        let landed = Landed::new(self, transaction, executed, before, after);
         self.landed.insert(signature, landed);
     }
 }
@@ -188,12 +197,4 @@ impl Ledger {
 /// Whether every required signature is there and good, by the runtime's strict rules.
 pub fn verified(transaction: &VersionedTransaction) -> bool {
     transaction.verify_with_results().iter().all(|good| *good)
-}
-
-pub fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since
-        .ok()
-        .and_then(|since| i64::try_from(since.as_secs()).ok())
-        .unwrap_or_default()
 }
