@@ -1,11 +1,13 @@
 //! The ledger is like a real node where it matters.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use crate::harness::ledger::Ledger;
 use crate::harness::mint::Mint;
 use crate::harness::scene::{AMOUNT, Scene, WEALTH};
-use crate::harness::sign_svm::{self, LIGHTHOUSE, SQUADS};
+use crate::harness::sign_svm::{self, LIGHTHOUSE, SQUADS, SvmPayment};
 use crate::harness::svm_wire::{Instruction, Key, Meta};
 
 /// Two signatures and the least for priority.
@@ -46,6 +48,59 @@ async fn answers_batches_and_unknown_methods() {
     let unknown = json!({"code": -32601, "message": "Method not found"});
     assert_eq!(answers[1]["error"], unknown);
     assert_eq!(answers[2]["result"]["solana-core"], "4.2.2");
+}
+
+#[tokio::test]
+async fn answers_plain_questions() {
+    let ledger = Ledger::start().await;
+    let mint = ledger.place(Mint::token()).await;
+    let owner = ledger.payer(&mint, WEALTH).await.key();
+    let (key, account) = (owner.to_string(), mint.account_of(owner).to_string());
+    let ask = async |method: &str, params: Value| -> Value { ledger.call(method, params).await };
+
+    let airdrop = ask("requestAirdrop", json!([key, 5_000_000_000_u64])).await;
+    assert_eq!(ledger.lamports(owner).await, 5_000_000_000);
+    assert_eq!(
+        ledger.status(airdrop.as_str().unwrap()).await["err"],
+        Value::Null
+    );
+
+    let balance = ask("getTokenAccountBalance", json!([account])).await;
+    assert_eq!(balance["value"]["amount"], WEALTH.to_string());
+    assert_eq!(balance["value"]["uiAmountString"], "1");
+    let both = json!([[account, Key::fresh().to_string()], {"encoding": "base64"}]);
+    let both = ask("getMultipleAccounts", both).await;
+    assert_eq!(both["value"][0]["owner"], mint.program.to_string());
+    assert_eq!(both["value"][1], Value::Null);
+    assert_eq!(
+        ask("getMinimumBalanceForRentExemption", json!([165])).await,
+        2_039_280
+    );
+    let (slot, epoch) = (ledger.slot().await, ask("getEpochInfo", json!([])).await);
+    assert_eq!(epoch["absoluteSlot"], slot);
+    let height = ask("getBlockHeight", json!([])).await;
+    assert_eq!(height, epoch["blockHeight"]);
+    assert!(height.as_u64().unwrap() < slot, "a height is no slot");
+    let latest = ask("getLatestBlockhash", json!([])).await;
+    let last = latest["value"]["lastValidBlockHeight"].as_u64();
+    assert_eq!(last, height.as_u64().map(|height| height + 150));
+    let bids = ask("getRecentPrioritizationFees", json!([])).await;
+    assert_eq!(bids[0]["prioritizationFee"], 0);
+}
+
+#[tokio::test]
+async fn tells_the_fee_of_a_message() {
+    let scene = Scene::start().await;
+    let ask = async |payment: &SvmPayment| -> Value {
+        let message = json!([BASE64.encode(payment.message().bytes())]);
+        let answer: Value = scene.ledger.call("getFeeForMessage", message).await;
+        answer["value"].clone()
+    };
+    let payment = scene.payment().await;
+
+    assert_eq!(ask(&payment).await, FEE);
+    scene.ledger.expire_blockhash().await;
+    assert_eq!(ask(&payment).await, Value::Null);
 }
 
 #[tokio::test]

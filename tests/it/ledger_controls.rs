@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::mint::{Extension, Mint};
+use crate::harness::proxy::{Fault, Proxy};
+use crate::harness::rpc::Rpc;
 use crate::harness::scene::{AMOUNT, Scene, WEALTH};
 use crate::harness::svm_wire::{Key, Keypair, Meta, Transaction};
 
@@ -105,6 +107,21 @@ async fn a_losing_fork_undoes_what_landed() {
     assert_eq!(scene.ledger.slot().await, slot);
     scene.send(&transaction).await;
     assert_eq!(scene.received().await, AMOUNT);
+}
+
+#[tokio::test]
+async fn a_lying_node_can_stand_before_it() {
+    let scene = Scene::start().await;
+    let proxy = Proxy::start(scene.ledger.url()).await;
+    let rpc = Rpc::new(proxy.url());
+    let fine = json!({"context": {"slot": 1}, "value": {"err": null, "logs": []}});
+    proxy.plan("simulateTransaction", 1, Fault::Answer(fine.clone()));
+
+    let asked = json!(["no transaction", {"encoding": "base64"}]);
+    let told: Value = rpc.call("simulateTransaction", asked.clone()).await;
+    assert_eq!(told, fine);
+    let refused = rpc.try_call("simulateTransaction", asked).await;
+    assert_eq!(refused.unwrap_err()["code"], -32602);
 }
 
 #[tokio::test]
