@@ -121,13 +121,15 @@ async fn stock_clients_pay() {
             "--facilitator", &reference.url, "--rpc", ledger.url(), "--count", "2",
             "--key", &key, "--pay-to", &pay_to, "--asset", &asset,
         ];
-        let (paid, told) = npm::run("pay-svm.mjs", &arguments).await;
+        for script in ["pay-svm.mjs", "pay-svm-v1.mjs"] {
+            let (paid, told) = npm::run(script, &arguments).await;
+            assert!(paid, "{script}: {told}");
+        }
 
-        assert!(paid, "{told}");
-        assert_eq!(ledger.units(&mint, terms.pay_to).await, 2 * AMOUNT);
-        assert_eq!(ledger.units(&mint, payer.key()).await, WEALTH - 2 * AMOUNT);
-        // Two signatures and at least one lamport for priority.
-        assert_eq!(before - ledger.lamports(fee_payer).await, 2 * 10_001);
+        assert_eq!(ledger.units(&mint, terms.pay_to).await, 4 * AMOUNT);
+        assert_eq!(ledger.units(&mint, payer.key()).await, WEALTH - 4 * AMOUNT);
+        // Two signatures each, and the least for priority.
+        assert_eq!(before - ledger.lamports(fee_payer).await, 4 * 10_001);
     }
 }
 
