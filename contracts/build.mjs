@@ -1,4 +1,5 @@
-// Compiles every contract of this folder into compiled.json, or with --check compares the two.
+// Compiles every contract of this folder into compiled.json, and Reader, which is never placed, into reader.hex;
+// or with --check compares.
 //
 // The settings are part of the result: another compiler, optimizer or EVM version gives other bytes, and the wallets' CREATE2
 // addresses hash those bytes. `bytecodeHash: none` keeps a changed comment from changing code.
@@ -8,7 +9,6 @@ import { fileURLToPath } from 'node:url';
 import solc from 'solc';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
-const OUT = path.join(HERE, 'compiled.json');
 
 const input = {
   language: 'Solidity',
@@ -37,9 +37,11 @@ function compile() {
   if (errors.length) throw new Error(errors.map(e => e.formattedMessage).join('\n'));
 
   const found = {};
+  let reader;
   for (const contracts of Object.values(output.contracts)) {
     for (const [name, { abi, evm }] of Object.entries(contracts)) {
       if (!evm.deployedBytecode.object) continue; // an interface or an abstract contract
+      if (name === 'Reader') { reader = evm.bytecode.object; continue; } // its constructor is all of it
       if (found[name]) throw new Error(`two contracts are called ${name}`);
       placeable(name, evm.deployedBytecode);
       found[name] = { abi, runtime: '0x' + evm.deployedBytecode.object, creation: '0x' + evm.bytecode.object };
@@ -48,16 +50,18 @@ function compile() {
   // One contract per line: a diff names the contracts that changed.
   const lines = Object.keys(found).sort().map(name => `${JSON.stringify(name)}:${JSON.stringify(found[name])}`);
   const license = `"_license":"Apache-2.0, compiled from contracts/*.sol with solc ${solc.version()}"`;
-  return `{\n${[license, ...lines].join(',\n')}\n}\n`;
+  return { 'compiled.json': `{\n${[license, ...lines].join(',\n')}\n}\n`, 'reader.hex': `0x${reader}\n` };
 }
 
-const fresh = compile();
-if (process.argv.includes('--check')) {
-  if (!fs.existsSync(OUT) || fs.readFileSync(OUT, 'utf8') !== fresh) {
-    console.error('contracts/compiled.json is stale: run `node contracts/build.mjs`');
+const check = process.argv.includes('--check');
+for (const [name, fresh] of Object.entries(compile())) {
+  const file = path.join(HERE, name);
+  if (!check) {
+    fs.writeFileSync(file, fresh);
+  } else if (!fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== fresh) {
+    console.error(`contracts/${name} is stale: run \`node contracts/build.mjs\``);
     process.exit(1);
+  } else {
+    console.log(`contracts/${name} is what the sources compile to`);
   }
-  console.log('contracts/compiled.json is what the sources compile to');
-} else {
-  fs.writeFileSync(OUT, fresh);
 }

@@ -46,7 +46,7 @@ impl Hooks for Pause {
             return;
         }
         say(&format!("reached {}", self.at));
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -104,7 +104,7 @@ async fn main() {
         .iter()
         .cloned()
         .chain([("DATA_DIR".to_owned(), plan.data_dir.clone())]);
-    let config = Config::load(&Environment::from_iter(values)).expect("the settings are good");
+    let config = Config::load(&values.collect::<Environment>()).expect("the settings are good");
     let hooks = Arc::new(Pause {
         at: plan.pause_at.unwrap_or_default(),
         rpc_url,

@@ -43,6 +43,7 @@ create table settlements (
 create unique index settlements_key on settlements (payment_key) where state <> 'released';
 -- One log proves one payment, whatever the scheme.
 create unique index settlements_proof on settlements (network, transaction_hash, log_index);
+create index settlements_transaction on settlements (transaction_hash);
 create index settlements_queue on settlements (network, state, created_at);
 create index settlements_payer on settlements (network, asset, payer, state);
 
@@ -60,6 +61,8 @@ create table transactions (
   succeeded bigint,
   gas_used bigint,
   gas_price text,
+  -- what it cost, gwei: booked back when a reorg takes its block away
+  cost_gwei bigint,
   final_at bigint,
   unique (network, signer, account_nonce)
 );

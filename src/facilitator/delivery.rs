@@ -1,10 +1,22 @@
 //! A success is told once. The claim is committed before the answer is written, and given back when the request is dropped before it could be.
 
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 use super::Parts;
 use crate::observe;
 use crate::store::{Delivered, Delivery, Store};
+
+/// Pauses between the tries to give a claim back.
+const GIVE_BACK_WAITS: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::ZERO,
+];
 
 /// The right to tell a success, held while it is being claimed.
 pub(super) struct DeliveryClaim {
@@ -32,20 +44,35 @@ impl DeliveryClaim {
     pub(super) async fn take(&mut self) -> bool {
         // Dropped inside this await, or failed, the commit may or may not have happened: the claim stays open until a look at the row says so.
         self.is_open = true;
-        match self
-            .store
-            .deliver(&self.settlement_id, &self.delivery)
-            .await
-        {
-            Ok(is_ours) => {
+        let (tell, told) = oneshot::channel();
+        let (store, id, delivery) = self.named();
+        // In a task of its own, which a dropped request cannot leave half done: a claim given back must not come about after that.
+        self.tasks.spawn(async move {
+            let claimed = store.deliver(&id, &delivery).await;
+            if tell.send(claimed).is_err() {
+                give_back(&store, &id, &delivery).await;
+            }
+        });
+        match told.await {
+            Ok(Ok(is_ours)) => {
                 self.is_open = false;
                 is_ours
             }
-            Err(cause) => {
+            Ok(Err(cause)) => {
                 observe::store_trouble(&cause);
                 false
             }
+            // The runtime is going down.
+            Err(_) => false,
         }
+    }
+
+    fn named(&self) -> (Store, String, Delivery) {
+        (
+            self.store.clone(),
+            self.settlement_id.clone(),
+            self.delivery.clone(),
+        )
     }
 
     /// Whether a row's delivery is this very one, claimed by a commit whose answer got lost. It must be told now.
@@ -63,15 +90,19 @@ impl Drop for DeliveryClaim {
         if !self.is_open {
             return;
         }
-        let (store, id, delivery) = (
-            self.store.clone(),
-            self.settlement_id.clone(),
-            self.delivery.clone(),
-        );
-        self.tasks.spawn(async move {
-            if let Err(cause) = store.undeliver(&id, &delivery).await {
-                observe::store_trouble(&cause);
-            }
-        });
+        let (store, id, delivery) = self.named();
+        self.tasks
+            .spawn(async move { give_back(&store, &id, &delivery).await });
+    }
+}
+
+/// Tried a few times: a claim that stays is a success that nobody hears.
+async fn give_back(store: &Store, id: &str, delivery: &Delivery) {
+    for wait in GIVE_BACK_WAITS {
+        match store.undeliver(id, delivery).await {
+            Ok(()) => return,
+            Err(cause) => observe::store_trouble(&cause),
+        }
+        sleep(wait).await;
     }
 }

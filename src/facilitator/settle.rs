@@ -185,7 +185,7 @@ impl Facilitator {
             replayed,
         };
         match &row.stage {
-            Stage::Queued if is_late => {
+            Stage::Queued { earlier: None } if is_late => {
                 // Lost to a lane that just stored its bytes: the next read says so.
                 self.parts
                     .store
@@ -194,7 +194,15 @@ impl Facilitator {
                     .ok();
                 None
             }
-            Stage::Queued => None,
+            Stage::Queued { earlier } => {
+                earlier
+                    .as_ref()
+                    .filter(|_| is_late)
+                    .map(|transaction| Outcome::Unconfirmed {
+                        transaction: transaction.clone(),
+                        payer: waiter.payer.clone(),
+                    })
+            }
             Stage::Submitted { transaction } => is_late.then(|| Outcome::Unconfirmed {
                 transaction: transaction.clone(),
                 payer: waiter.payer.clone(),

@@ -124,7 +124,7 @@ fn verdict_on_record(
     }
     match &row.stage {
         // `find` leaves released rows out; one that is released between two reads frees its key.
-        Stage::Queued
+        Stage::Queued { .. }
         | Stage::Released { .. }
         | Stage::Submitted { .. }
         | Stage::Settled {

@@ -30,7 +30,7 @@ pub struct SettlementView {
 impl From<Settlement> for SettlementView {
     fn from(settlement: Settlement) -> Self {
         let (transaction, reason, delivered, is_final) = match &settlement.stage {
-            Stage::Queued => (None, None, false, false),
+            Stage::Queued { earlier } => (earlier.clone(), None, false, false),
             Stage::Submitted { transaction } => (Some(transaction.clone()), None, false, false),
             Stage::Settled { proof, delivered } => (
                 Some(proof.transaction.clone()),

@@ -26,6 +26,17 @@ pub struct Mined {
     pub gas_used: u64,
     /// Wei per gas.
     pub gas_price: u128,
+    /// Wei charged besides the gas.
+    pub l1_fee: u128,
+}
+
+impl Mined {
+    fn cost_gwei(&self) -> i64 {
+        let wei = u128::from(self.gas_used)
+            .saturating_mul(self.gas_price)
+            .saturating_add(self.l1_fee);
+        i64::try_from(wei.div_ceil(1_000_000_000)).unwrap_or(i64::MAX)
+    }
 }
 
 /// What the chain proved about one settlement.
@@ -38,11 +49,8 @@ pub enum Verdict {
         log_index: u64,
     },
     /// Somebody else's transaction consumed the authorization and paid the same terms.
-    Elsewhere {
-        transaction: String,
-        block: Block,
-        log_index: u64,
-    },
+    /// Not a proof of ours: no log is claimed for it.
+    Elsewhere { transaction: String, block: Block },
     /// Consumed without paying, or reverted alone.
     Failed {
         reason: Reason,
@@ -65,12 +73,12 @@ pub struct NotFinal {
 }
 
 impl Store {
-    /// Payments that a transaction carries and that nobody has decided yet.
-    pub async fn submitted_in(&self, transaction_id: &str) -> Result<Vec<Settlement>> {
+    /// Every payment that a transaction was made for and whose end it may still be: all but the settled and the released.
+    pub async fn carried_by(&self, transaction_id: &str) -> Result<Vec<Settlement>> {
         let rows = sqlx::query(concat!(
             "select ",
             settlement_columns!(),
-            " from settlements where state = 'submitted' and id in \
+            " from settlements where state in ('queued', 'submitted', 'settled_elsewhere', 'failed', 'expired') and id in \
              (select settlement_id from settlement_transactions where transaction_id = $1) order by id"
         ))
         .bind(transaction_id)
@@ -79,12 +87,32 @@ impl Store {
         rows.iter().map(Settlement::read).collect()
     }
 
+    /// Payments that had a transaction and wait without an open one, some at a time: those after an id, in the order of ids. A row that cannot be
+    /// read is left out.
+    pub async fn leftovers(&self, network: &Network, after: &str) -> Result<Vec<Settlement>> {
+        let rows = sqlx::query(concat!(
+            "select ",
+            settlement_columns!(),
+            " from settlements where network = $1 and state in ('queued', 'submitted') and transaction_hash is not null and id > $2 \
+             and not exists (select 1 from settlement_transactions st join transactions t on t.id = st.transaction_id \
+             where st.settlement_id = settlements.id and t.state in ('signed', 'broadcast')) order by id limit 20"
+        ))
+        .bind(network.as_str())
+        .bind(after)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Settlement::read(row).ok())
+            .collect())
+    }
+
     /// Notes a receipt and what it proves, and books the gas, in one go. False when another watcher was first.
     pub async fn mined(&self, mined: &Mined, verdicts: &[(String, Verdict)]) -> Result<bool> {
         let mut tx = self.begin().await?;
         let first = sqlx::query(
             "update transactions set state = 'mined', mined_hash = $1, block_number = $2, block_hash = $3, succeeded = $4, \
-             gas_used = $5, gas_price = $6, updated_at = $7, final_at = null where id = $8 and state in ('signed', 'broadcast')",
+             gas_used = $5, gas_price = $6, updated_at = $7, final_at = null, cost_gwei = $9 where id = $8 and state in ('signed', 'broadcast')",
         )
         .bind(&mined.hash)
         .bind(to_i64(mined.block.number)?)
@@ -94,12 +122,19 @@ impl Store {
         .bind(mined.gas_price.to_string())
         .bind(self.now())
         .bind(&mined.transaction_id)
+        .bind(mined.cost_gwei())
         .execute(&mut *tx)
         .await?;
         if first.rows_affected() == 0 {
             return Ok(false);
         }
-        book_gas(&mut tx, mined, self.today()).await?;
+        book_gas(
+            &mut tx,
+            &mined.transaction_id,
+            mined.cost_gwei(),
+            self.today(),
+        )
+        .await?;
         for (id, verdict) in verdicts {
             conclude(&mut tx, id, verdict, self.now()).await?;
         }
@@ -157,6 +192,18 @@ impl Store {
         if first.rows_affected() == 0 {
             return Ok(());
         }
+        let cost: i64 = sqlx::query("select cost_gwei from transactions where id = $1")
+            .bind(&was.transaction_id)
+            .fetch_one(&mut *tx)
+            .await?
+            .try_get("cost_gwei")?;
+        book_gas(
+            &mut tx,
+            &was.transaction_id,
+            cost.saturating_neg(),
+            self.today(),
+        )
+        .await?;
         let rows = sqlx::query(
             "update settlements set state = 'submitted', transaction_hash = $1, log_index = null, block_number = null, \
              block_hash = null, reason = null, message = null, updated_at = $2 \
@@ -239,7 +286,8 @@ impl Store {
         Ok(())
     }
 
-    /// Failed settlements whose authorization may still be live, some at a time: those after an id, in the order of ids.
+    /// Failed settlements whose authorization may still be live, some at a time: those after an id, in the order of ids. A row that
+    /// cannot be read is left out.
     pub async fn failed_unfinished(
         &self,
         network: &Network,
@@ -254,7 +302,10 @@ impl Store {
         .bind(after)
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(Settlement::read).collect()
+        Ok(rows
+            .iter()
+            .filter_map(|row| Settlement::read(row).ok())
+            .collect())
     }
 
     /// Nothing can happen to this failed settlement any more.
@@ -286,7 +337,8 @@ async fn conclude(
         "update settlements set state = $1, reason = $2, message = $3, transaction_hash = coalesce($4, transaction_hash), \
          block_number = $5, block_hash = $6, log_index = $7, settled_at = $8, deadline = coalesce($9, deadline), \
          batchable = case when $9 is null then batchable else 0 end, claimed_until = 0, updated_at = $8 \
-         where id = $10 and (state = 'submitted' or (state in ('failed', 'expired') and $1 in ('settled', 'settled_elsewhere')))",
+         where id = $10 and (state = 'submitted' or (state = 'queued' and transaction_hash is not null) \
+         or (state in ('failed', 'expired') and $1 in ('settled', 'settled_elsewhere')) or (state = 'settled_elsewhere' and $1 = 'settled'))",
     )
     .bind(change.state)
     .bind(change.reason)
@@ -336,14 +388,9 @@ impl<'a> Change<'a> {
                 log_index: Some(to_i64(*log_index)?),
                 ..plain("settled")
             },
-            Verdict::Elsewhere {
-                transaction,
-                block,
-                log_index,
-            } => Self {
+            Verdict::Elsewhere { transaction, block } => Self {
                 transaction: Some(transaction),
                 block: Some(block),
-                log_index: Some(to_i64(*log_index)?),
                 ..plain("settled_elsewhere")
             },
             Verdict::Failed {
@@ -370,16 +417,20 @@ impl<'a> Change<'a> {
     }
 }
 
-async fn book_gas(tx: &mut Transaction<'static, Any>, mined: &Mined, day: i64) -> Result<()> {
-    let wei = u128::from(mined.gas_used).saturating_mul(mined.gas_price);
-    let gwei = i64::try_from(wei.div_ceil(1_000_000_000)).unwrap_or(i64::MAX);
+/// Books what a transaction cost on a day, in gwei rounded up; a reorg books it back.
+async fn book_gas(
+    tx: &mut Transaction<'static, Any>,
+    transaction_id: &str,
+    gwei: i64,
+    day: i64,
+) -> Result<()> {
     sqlx::query(
         "insert into spending (network, signer, day, gwei) select network, signer, $1, $2 from transactions where id = $3 \
          on conflict (network, signer, day) do update set gwei = spending.gwei + excluded.gwei",
     )
     .bind(day)
     .bind(gwei)
-    .bind(&mined.transaction_id)
+    .bind(transaction_id)
     .execute(&mut **tx)
     .await?;
     Ok(())

@@ -8,7 +8,7 @@ use crate::clock::UnixMillis;
 use crate::protocol::{Network, Reason};
 
 impl Store {
-    /// Claims up to `limit` queued payments that this signer may send, oldest first, until `until`. A claim only keeps other lanes from doing the
+    /// Claims up to `limit` queued payments that this signer may send, oldest first, those handed back lately last, until `until`. A claim only keeps other lanes from doing the
     /// same work; it decides nothing.
     pub async fn claim(
         &self,
@@ -19,8 +19,8 @@ impl Store {
     ) -> Result<Vec<Settlement>> {
         let rows = sqlx::query(concat!(
             "update settlements set claimed_by = $1, claimed_until = $2 where id in (select id from settlements \
-             where network = $3 and state = 'queued' and deadline > $4 and claimed_until <= $4 \
-             and (required_sender is null or required_sender = $1) order by created_at, id limit $5) \
+             where network = $3 and state = 'queued' and (deadline > $4 or transaction_hash is not null) and claimed_until <= $4 \
+             and (required_sender is null or required_sender = $1) order by claimed_until, created_at, id limit $5) \
              and state = 'queued' and claimed_until <= $4 returning ",
             settlement_columns!()
         ))
@@ -68,7 +68,7 @@ impl Store {
     pub async fn release_overdue(&self, network: &Network, before: UnixMillis) -> Result<u64> {
         let rows = sqlx::query(
             "update settlements set state = 'released', reason = $1, updated_at = $2 \
-             where network = $3 and state = 'queued' and deadline < $4 returning id",
+             where network = $3 and state = 'queued' and deadline < $4 and transaction_hash is null returning id",
         )
         .bind(Reason::SettlementCapacityExceeded.as_str())
         .bind(self.now())

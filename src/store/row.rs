@@ -46,7 +46,10 @@ pub struct Settlement {
 /// Where a settlement stands, with what is only true there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
-    Queued,
+    /// `earlier` is the newest attempt of a transaction that could not pay it: such a row is never given up without a verdict of the chain.
+    Queued {
+        earlier: Option<String>,
+    },
     /// Its bytes are stored and may be on chain; `transaction` is the newest attempt's hash.
     Submitted {
         transaction: String,
@@ -96,7 +99,7 @@ pub struct Delivered {
 impl Stage {
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Queued => "queued",
+            Self::Queued { .. } => "queued",
             Self::Submitted { .. } => "submitted",
             Self::Settled { .. } => "settled",
             Self::SettledElsewhere { .. } => "settled_elsewhere",
@@ -146,7 +149,9 @@ fn read_stage(row: &AnyRow) -> Result<Stage> {
         transaction.ok_or_else(|| impossible("transaction_hash", &state))
     };
     Ok(match state.as_str() {
-        "queued" => Stage::Queued,
+        "queued" => Stage::Queued {
+            earlier: transaction,
+        },
         "submitted" => Stage::Submitted {
             transaction: known(transaction)?,
         },

@@ -136,10 +136,11 @@ impl Store {
         rows.iter().map(Settlement::read).collect()
     }
 
-    /// Gives a queued payment up: nothing was signed for it. False when it is no longer queued.
+    /// Gives a queued payment up for which nothing was ever signed. False when that is not so any more.
     pub async fn release(&self, id: &str, reason: Reason, message: Option<&str>) -> Result<bool> {
         let done = sqlx::query(
-            "update settlements set state = 'released', reason = $1, message = $2, updated_at = $3 where id = $4 and state = 'queued'",
+            "update settlements set state = 'released', reason = $1, message = $2, updated_at = $3 where id = $4 and state = 'queued' \
+             and transaction_hash is null",
         )
         .bind(reason.as_str())
         .bind(message)

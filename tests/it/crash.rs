@@ -176,6 +176,36 @@ async fn the_oracle_reports_a_service_that_sends_before_it_stores() {
 }
 
 #[tokio::test]
+async fn a_dead_holders_claim_keeps_no_payment_waiting() {
+    let mut scene = Scene::new(None).await;
+    // The default: less than a claim and a lease together.
+    scene.settings = scene.settings.set("SETTLE_TIMEOUT_MS", "20000");
+    let mut first = Process::start(&scene.settings, Some("NonceChosen")).await;
+    let client = first.client.clone();
+    let (answer, before) = tokio::join!(client.try_post("/settle", &scene.payment.body), async {
+        first.reached("NonceChosen").await;
+        let before = scene.payment.record(&client).await.expect("a record");
+        first.kill().await;
+        before
+    });
+    assert!(answer.is_err());
+
+    let (process, found) = scene.recover().await;
+
+    assert_eq!(found, [""; 0]);
+    let after = scene
+        .payment
+        .record(&process.client)
+        .await
+        .expect("a record");
+    assert_eq!(
+        before["id"], after["id"],
+        "the first request's row, not another one"
+    );
+    process.kill().await;
+}
+
+#[tokio::test]
 async fn two_kills_in_a_row_lose_and_double_nothing() {
     let scene = Scene::new(None).await;
     scene.chain.hold_blocks().await;

@@ -72,16 +72,16 @@ async fn a_lost_answer_was_heard_by_the_chain() {
 
     let cut = client.post(&request(1, SEND, &transfer(rich))).await;
     assert!(cut.unwrap_err().status().is_none());
-    assert_eq!(chain.block_number().await, 1);
+    chain.reaches_block(1).await;
 
     let lost = client.post(&request(1, SEND, &transfer(rich))).await;
     let status = lost.unwrap_err().status();
     assert_eq!(status, Some(reqwest::StatusCode::SERVICE_UNAVAILABLE));
-    assert_eq!(chain.block_number().await, 2);
+    chain.reaches_block(2).await;
 
     let refused = client.try_call(SEND, transfer(rich)).await.unwrap_err();
     assert_eq!(refused["message"], "already known");
-    assert_eq!(chain.block_number().await, 3);
+    chain.reaches_block(3).await;
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn a_call_sent_twice_is_heard_twice() {
 
     client.mine(1).await;
 
-    assert_eq!(chain.block_number().await, 2);
+    chain.reaches_block(2).await;
 }
 
 #[tokio::test]

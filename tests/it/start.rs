@@ -85,78 +85,66 @@ async fn a_dot_env_file_configures_it_and_the_environment_wins() {
     assert_eq!(program.client.get("/facilitator/healthz").await.status, 200);
 }
 
+/// What a mainnet needs.
+const MAINNET: [(&str, &str); 5] = [
+    ("EVM_NETWORKS", "base"),
+    ("EVM_RPC_URL_BASE", NOWHERE),
+    ("EVM_PRIVATE_KEY", KEY),
+    ("DATABASE_URL", "sqlite://kept/facilitator.db"),
+    ("BEARER_TOKEN", "sixteen-or-more-letters"),
+];
+
+/// A value that is wrong beside or instead of those above, and the variable that is told.
+const WRONG: [(&str, &str, &str); 12] = [
+    ("DATABASE_URL", "sqlite://x?mode=memory", "DATABASE_URL"),
+    ("SETTLE_AUTH", "off", "SETTLE_AUTH"),
+    ("PORT", "seventy", "PORT"),
+    ("HOST", "localhost", "HOST"),
+    ("SETTLE_TIMEOUT_MS", "20s", "SETTLE_TIMEOUT_MS"),
+    ("NETWORKS_FILE", "/nowhere", "NETWORKS_FILE"),
+    ("EVM_ASSETS_BASE", "USDC", "EVM_ASSETS_BASE"),
+    ("EVM_RPC_URL_BSE", NOWHERE, "EVM_RPC_URL_BSE"),
+    ("EVM_NETWORKS", "base,bse", "EVM_NETWORKS"),
+    ("EVM_NETWORKS", "eip155:4242", "EVM_RPC_URL_EIP155_4242"),
+    ("CORS_ORIGINS", "shop", "CORS_ORIGINS"),
+    ("RUST_LOG", "a=b=c", "RUST_LOG"),
+];
+
+/// Does not start, names all these, and leaves no file behind.
+async fn refuses_to_start(pairs: &[(&str, &str)], names: &[&str]) {
+    let folder = Folder::new();
+    let output = run(folder.path(), pairs, &[]).await;
+    let said = complaint(&output);
+    assert_eq!(output.status.code(), Some(1), "{pairs:?}: {said}");
+    for name in names {
+        assert!(said.contains(name), "{name} is not named: {said}");
+    }
+    let left = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(left, 0, "files are left for {pairs:?}");
+}
+
 #[tokio::test]
-async fn every_start_up_error_names_its_variable_and_leaves_nothing_behind() {
-    let mainnet = [("EVM_NETWORKS", "base"), ("EVM_RPC_URL_BASE", NOWHERE)];
-    let key = ("EVM_PRIVATE_KEY", KEY);
-    let store = ("DATABASE_URL", "sqlite://kept/facilitator.db");
-    let token = ("BEARER_TOKEN", "sixteen-or-more-letters");
-    for (pairs, names) in [
-        (vec![store, token], vec!["EVM_PRIVATE_KEY"]),
-        (vec![key, token], vec!["DATABASE_URL"]),
-        (vec![key, store], vec!["BEARER_TOKEN", "SETTLE_AUTH"]),
-        (
-            vec![],
-            vec!["EVM_PRIVATE_KEY", "DATABASE_URL", "BEARER_TOKEN"],
-        ),
-        (
-            vec![key, token, ("DATABASE_URL", "sqlite://x?mode=memory")],
-            vec!["DATABASE_URL"],
-        ),
-        (
-            vec![key, store, token, ("SETTLE_AUTH", "off")],
-            vec!["SETTLE_AUTH"],
-        ),
-        (vec![key, store, token, ("PORT", "seventy")], vec!["PORT"]),
-        (vec![key, store, token, ("HOST", "localhost")], vec!["HOST"]),
-        (
-            vec![key, store, token, ("SETTLE_TIMEOUT_MS", "20s")],
-            vec!["SETTLE_TIMEOUT_MS"],
-        ),
-        (
-            vec![key, store, token, ("NETWORKS_FILE", "/nowhere")],
-            vec!["NETWORKS_FILE"],
-        ),
-        (
-            vec![key, store, token, ("EVM_ASSETS_BASE", "USDC")],
-            vec!["EVM_ASSETS_BASE"],
-        ),
-        (
-            vec![key, store, token, ("EVM_RPC_URL_BSE", NOWHERE)],
-            vec!["EVM_RPC_URL_BSE"],
-        ),
-        (
-            vec![key, store, token, ("EVM_NETWORKS", "base,bse")],
-            vec!["EVM_NETWORKS"],
-        ),
-        (
-            vec![key, store, token, ("EVM_NETWORKS", "eip155:4242")],
-            vec!["EVM_RPC_URL_EIP155_4242"],
-        ),
-        (
-            vec![key, store, token, ("CORS_ORIGINS", "shop")],
-            vec!["CORS_ORIGINS"],
-        ),
-        (
-            vec![key, store, token, ("RUST_LOG", "a=b=c")],
-            vec!["RUST_LOG"],
-        ),
-    ] {
-        let folder = Folder::new();
-        let mut all = mainnet.to_vec();
-        all.retain(|(name, _)| !pairs.iter().any(|(other, _)| other == name));
-        all.extend(&pairs);
-        let output = run(folder.path(), &all, &[]).await;
-        let said = complaint(&output);
-        assert_eq!(output.status.code(), Some(1), "{pairs:?}: {said}");
-        for name in names {
-            assert!(
-                said.contains(name),
-                "{name} is not named for {pairs:?}: {said}"
-            );
-        }
-        let left = std::fs::read_dir(folder.path()).expect("a folder").count();
-        assert_eq!(left, 0, "files are left for {pairs:?}");
+async fn a_mainnet_that_lacks_something_names_it() {
+    let without = |missing: &[&str]| {
+        let mut pairs = MAINNET.to_vec();
+        pairs.retain(|(name, _)| !missing.contains(name));
+        pairs
+    };
+    for missing in ["EVM_PRIVATE_KEY", "DATABASE_URL", "BEARER_TOKEN"] {
+        refuses_to_start(&without(&[missing]), &[missing]).await;
+    }
+    refuses_to_start(&without(&["BEARER_TOKEN"]), &["SETTLE_AUTH=off"]).await;
+    let all = ["EVM_PRIVATE_KEY", "DATABASE_URL", "BEARER_TOKEN"];
+    refuses_to_start(&without(&all), &all).await;
+}
+
+#[tokio::test]
+async fn every_wrong_value_is_told_by_its_name() {
+    for (name, value, told) in WRONG {
+        let mut pairs = MAINNET.to_vec();
+        pairs.retain(|(known, _)| *known != name);
+        pairs.push((name, value));
+        refuses_to_start(&pairs, &[told]).await;
     }
 }
 

@@ -185,6 +185,7 @@ fn mined(transaction_id: &str, nonce: u64) -> Mined {
         succeeded: true,
         gas_used: 60_000,
         gas_price: 1_000_000_000,
+        l1_fee: 0,
     }
 }
 
@@ -258,7 +259,7 @@ async fn storing_a_transaction_takes_all_payments_or_none(db: Opened) {
         db.submit(&lease, 0, &[&one, &two]).await,
         Submitted::Gone(vec![two])
     );
-    assert_eq!(db.stage(&one).await, Stage::Queued);
+    assert_eq!(db.stage(&one).await, Stage::Queued { earlier: None });
     assert!(
         db.store
             .in_flight(&network(), None)
@@ -289,7 +290,7 @@ async fn a_stolen_lane_cannot_write(db: Opened) {
         db.store.pause(&ours, Some("no")).await,
         Err(Error::Fenced)
     ));
-    assert_eq!(db.stage(&id).await, Stage::Queued);
+    assert_eq!(db.stage(&id).await, Stage::Queued { earlier: None });
     assert!(matches!(
         db.submit(&theirs, 0, &[&id]).await,
         Submitted::Stored(_)
@@ -327,7 +328,7 @@ async fn an_account_nonce_is_taken_once(db: Opened) {
         )
         .await;
     assert!(matches!(again, Err(Error::Fenced)));
-    assert_eq!(db.stage(&two).await, Stage::Queued);
+    assert_eq!(db.stage(&two).await, Stage::Queued { earlier: None });
 }
 
 async fn a_success_is_delivered_once(db: Opened) {
@@ -558,7 +559,13 @@ async fn a_requeued_payment_goes_alone(db: Opened) {
     let row = db.store.get(&id).await.expect("read").expect("there");
     assert_eq!(
         (row.stage, row.batchable, row.deadline),
-        (Stage::Queued, false, deadline.0)
+        (
+            Stage::Queued {
+                earlier: Some("0xhash0".to_owned())
+            },
+            false,
+            deadline.0
+        )
     );
     assert!(matches!(
         db.submit(&lease, 1, &[&id]).await,

@@ -112,12 +112,11 @@ async fn every_kind_that_is_listed_is_routed_and_no_other() {
             terms.v2(&eip3009, &Value::Null),
             terms.v2(&permit2, &Value::Null),
         ];
-        match v1_name {
-            Some(v1_name) => bodies.push(terms.v1(&v1_name, &eip3009)),
-            None => {
-                let unlisted = client.verify(&terms.v1(&name, &eip3009)).await;
-                assert_eq!(unlisted.reason(), "invalid_network", "{name}");
-            }
+        if let Some(v1_name) = v1_name {
+            bodies.push(terms.v1(&v1_name, &eip3009));
+        } else {
+            let unlisted = client.verify(&terms.v1(&name, &eip3009)).await;
+            assert_eq!(unlisted.reason(), "invalid_network", "{name}");
         }
         for body in bodies {
             let verdict = client.verify(&body).await;

@@ -28,6 +28,8 @@ sol! {
     }
 
     interface Permit2 {
+        event UnorderedNonceInvalidation(address indexed owner, uint256 word, uint256 mask);
+
         function nonceBitmap(address owner, uint256 word) external view returns (uint256);
 
         error SignatureExpired(uint256 deadline);

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::http::Client;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A `serve` in a process of its own. Dropping it kills it.
 pub(crate) struct Binary {
@@ -108,6 +108,6 @@ async fn said(log: &watch::Receiver<Vec<String>>, text: &str) -> String {
     match found {
         Ok(Ok(lines)) => find(&lines).expect("it was just there"),
         Ok(Err(_)) => panic!("it ended without saying {text:?}"),
-        Err(_) => panic!("it does not say {text:?}"),
+        Err(elapsed) => panic!("it does not say {text:?}: {elapsed}"),
     }
 }

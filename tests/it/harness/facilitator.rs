@@ -11,7 +11,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use x402_facilitator::clock::Clock;
 use x402_facilitator::config::{Config, Environment};
 use x402_facilitator::dev::keys;
-use x402_facilitator::hooks::Nothing;
+use x402_facilitator::hooks::{Hooks, Nothing};
 use x402_facilitator::run::{self, Running};
 
 use super::chain::Sandbox;
@@ -102,7 +102,15 @@ impl Facilitator {
     }
 
     pub(crate) async fn with_clock(settings: Settings, clock: Clock) -> Self {
-        let running = run::start(settings.load(), clock, Arc::new(Nothing))
+        Self::with(settings, clock, Arc::new(Nothing)).await
+    }
+
+    pub(crate) async fn with_hooks(settings: Settings, hooks: Arc<dyn Hooks>) -> Self {
+        Self::with(settings, Clock::system(), hooks).await
+    }
+
+    async fn with(settings: Settings, clock: Clock, hooks: Arc<dyn Hooks>) -> Self {
+        let running = run::start(settings.load(), clock, hooks)
             .await
             .expect("the service starts");
         Self {

@@ -80,6 +80,17 @@ impl Rpc {
         number.to()
     }
 
+    /// Waits for a block: anvil makes it after it has answered the transaction that it is for.
+    pub(crate) async fn reaches_block(&self, number: u64) {
+        let wait = async {
+            while self.block_number().await < number {
+                tokio::task::yield_now().await;
+            }
+        };
+        let reached = tokio::time::timeout(Duration::from_secs(10), wait).await;
+        reached.expect("the block comes");
+    }
+
     /// Sends a call from an account that anvil signs for.
     pub(crate) async fn send(&self, from: Address, to: Address, data: Bytes) -> B256 {
         let transaction = json!([{"from": from, "to": to, "data": data}]);

@@ -14,7 +14,7 @@ use crate::chain::evm::work::{Expect, Kind, Work};
 use crate::chain::evm::{Error, revert};
 use crate::observe;
 use crate::protocol::Reason;
-use crate::store::{self, Lease, Settlement};
+use crate::store::{self, Lease, Settlement, Stage};
 
 /// A claimed payment whose simulation just passed.
 pub(super) struct Ready {
@@ -81,11 +81,7 @@ impl Lane {
                     balance: *balance,
                 }),
                 Err(cause) if cause.is_revert() => {
-                    let (reason, message) = revert::reason(&work, cause);
-                    self.chain
-                        .store
-                        .release(&settlement.id, reason, Some(&message))
-                        .await?;
+                    self.refuse(&settlement, &work, cause).await?;
                 }
                 Err(cause) => {
                     observe::chain_trouble(&self.chain.config.network, cause);
@@ -94,6 +90,37 @@ impl Lane {
             }
         }
         Ok(Some((readings, ready)))
+    }
+
+    /// A payment that would revert is given up, once a second look agrees: one stale node is no verdict. One that had bytes before is never
+    /// given up here; the watcher asks the chain about it.
+    async fn refuse(
+        &self,
+        settlement: &Settlement,
+        work: &Work,
+        cause: &Error,
+    ) -> store::Result<()> {
+        let fee = self
+            .market
+            .and_then(|market| fees::first(market, self.chain.limits()).ok());
+        let again = [eth_call(
+            &simulation(self.signer.address(), work, fee),
+            "latest",
+        )];
+        let looks = self.chain.rpc.ask_all(&again).await;
+        let mut looks = looks.iter().flatten().flatten().peekable();
+        let agree =
+            looks.peek().is_some() && looks.all(|look| look.as_ref().is_err_and(Error::is_revert));
+        let had_bytes = matches!(settlement.stage, Stage::Queued { earlier: Some(_) });
+        if had_bytes || !agree {
+            return self.hand_back(std::iter::once(settlement)).await;
+        }
+        let (reason, message) = revert::reason(work, cause);
+        self.chain
+            .store
+            .release(&settlement.id, reason, Some(&message))
+            .await?;
+        Ok(())
     }
 
     /// A row that cannot be read is given up: it must not stand in the way of the others.

@@ -1,6 +1,6 @@
 //! What the chain's own once-only guard says about an authorization, and who consumed it.
 
-use alloy::primitives::{Address, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolEvent};
 use serde_json::{Value, json};
 
@@ -21,23 +21,31 @@ const LOG_SPANS_MAX: u64 = 20;
 /// Blocks searched before the estimated time of enqueueing, for clocks that disagree.
 const LOG_MARGIN: u64 = 100;
 
+/// Logs looked at per search: each costs two calls.
+const LOGS_MAX: usize = 60;
+/// Transactions asked for in one request.
+const LOGS_PER_REQUEST: usize = 12;
+
 /// What became of an authorization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Consumption {
     Unused,
-    /// By a transaction that paid these very terms.
+    /// By somebody else's transaction, which paid these very terms.
     Paid {
         transaction: String,
         block: Block,
-        log_index: u64,
     },
-    /// By a transaction of ours: its own receipt says what it did.
+    /// By a transaction of ours; the log where it paid, if it did.
     Ours {
         transaction: String,
+        block: Block,
+        log_index: Option<u64>,
     },
     /// Without paying: cancelled, or its nonce invalidated.
     Cancelled,
-    /// Consumed, and the transaction was not found.
+    /// Consumed, and a complete search found no transaction that did it.
+    Traceless,
+    /// Consumed, and the search was not complete.
     Unknown,
 }
 
@@ -52,7 +60,31 @@ impl Watcher {
         if !self.is_consumed(expect, at).await? {
             return Ok(Consumption::Unused);
         }
-        let (address, topics) = trace(expect);
+        let earliest = at.number.saturating_sub(self.blocks_since(settlement));
+        let mut to = at.number;
+        let mut looked_at = 0;
+        for _ in 0..LOG_SPANS_MAX {
+            let from = to.saturating_sub(LOG_SPAN - 1).max(earliest);
+            let logs = self.traces(expect, from, to).await?;
+            for some in logs.chunks(LOGS_PER_REQUEST) {
+                looked_at += some.len();
+                if looked_at > LOGS_MAX {
+                    return Ok(Consumption::Unknown);
+                }
+                if let Some(found) = self.read_traces(some, expect).await? {
+                    return Ok(found);
+                }
+            }
+            if from <= earliest {
+                return Ok(Consumption::Traceless);
+            }
+            to = from - 1;
+        }
+        Ok(Consumption::Unknown)
+    }
+
+    /// Blocks since the payment was enqueued, generously.
+    fn blocks_since(&self, settlement: &Settlement) -> u64 {
         let age = self
             .chain
             .clock
@@ -60,44 +92,25 @@ impl Watcher {
             .0
             .saturating_sub(settlement.created_at)
             .max(0);
-        let block_millis = i64::try_from(self.chain.config.block_time.as_millis())
-            .unwrap_or(i64::MAX)
-            .max(1);
-        let blocks = u64::try_from(age / block_millis)
+        let block_millis =
+            i64::try_from(self.chain.config.block_time.as_millis()).unwrap_or(i64::MAX);
+        u64::try_from(age / block_millis.max(1))
             .unwrap_or(0)
-            .saturating_add(LOG_MARGIN);
-        let earliest = at.number.saturating_sub(blocks);
-        let mut to = at.number;
-        for _ in 0..LOG_SPANS_MAX {
-            let from = to.saturating_sub(LOG_SPAN - 1).max(earliest);
-            let filter = json!([{"address": address, "topics": topics, "fromBlock": tag(from), "toBlock": tag(to)}]);
-            let logs: Vec<Log> = self.chain.rpc.read("eth_getLogs", filter).await?;
-            for log in logs.iter().rev() {
-                if let Some(found) = self.read_trace(log, expect).await? {
-                    return Ok(found);
-                }
-            }
-            if from <= earliest {
-                break;
-            }
-            to = from - 1;
-        }
-        Ok(Consumption::Unknown)
+            .saturating_add(LOG_MARGIN)
     }
 
-    /// Like [`Watcher::consumption`] for a row among many: one that cannot be asked about now does not keep the others waiting.
-    pub(super) async fn consumption_or_unknown(
-        &self,
-        settlement: &Settlement,
-        expect: &Expect,
-        at: &Block,
-    ) -> Consumption {
-        self.consumption(settlement, expect, at)
-            .await
-            .unwrap_or_else(|cause| {
-                self.tell(&cause);
-                Consumption::Unknown
-            })
+    /// The logs that a consumption may have left, newest first.
+    async fn traces(&self, expect: &Expect, from: u64, to: u64) -> Result<Vec<Log>, Error> {
+        let calls = filters(expect).into_iter().map(|(address, topics)| {
+            let filter = json!([{"address": address, "topics": topics, "fromBlock": tag(from), "toBlock": tag(to)}]);
+            ("eth_getLogs", filter)
+        });
+        let mut logs: Vec<Log> = Vec::new();
+        for answer in self.chain.rpc.batch(calls.collect()).await? {
+            logs.extend(parse::<Vec<Log>>(Some(&answer))?);
+        }
+        logs.reverse();
+        Ok(logs)
     }
 
     async fn is_consumed(&self, expect: &Expect, at: &Block) -> Result<bool, Trouble> {
@@ -132,43 +145,48 @@ impl Watcher {
         Ok(!(word & bit).is_zero())
     }
 
-    /// What the transaction of a log did with the authorization; `None` when the log is of another payment.
-    async fn read_trace(&self, log: &Log, expect: &Expect) -> Result<Option<Consumption>, Trouble> {
-        let Some(hash) = &log.transaction_hash else {
-            return Ok(None);
-        };
-        let calls = vec![
-            ("eth_getTransactionReceipt", json!([hash])),
-            ("eth_getTransactionByHash", json!([hash])),
-        ];
-        let answers = self.chain.rpc.batch(calls).await?;
-        let Some(receipt) = parse::<Option<Receipt>>(answers.first())? else {
-            return Ok(None);
-        };
-        let Some(input) = parse::<Option<Input>>(answers.get(1))? else {
-            return Ok(None);
-        };
-        if !is_of_this_payment(&receipt, &input.input, expect) {
-            return Ok(None);
-        }
-        if self
-            .chain
-            .store
-            .is_ours(&receipt.transaction_hash.to_lowercase())
-            .await?
-        {
-            return Ok(Some(Consumption::Ours {
-                transaction: receipt.transaction_hash,
+    /// What the transactions of some logs did with the authorization; `None` when they are all of other payments.
+    async fn read_traces(
+        &self,
+        logs: &[Log],
+        expect: &Expect,
+    ) -> Result<Option<Consumption>, Trouble> {
+        let hashes: Vec<&String> = logs
+            .iter()
+            .filter_map(|log| log.transaction_hash.as_ref())
+            .collect();
+        let calls = hashes.iter().flat_map(|hash| {
+            [
+                ("eth_getTransactionReceipt", json!([hash])),
+                ("eth_getTransactionByHash", json!([hash])),
+            ]
+        });
+        let answers = self.chain.rpc.batch(calls.collect()).await?;
+        for pair in answers.chunks(2) {
+            let Some(receipt) = parse::<Option<Receipt>>(pair.first())? else {
+                continue;
+            };
+            let Some(input) = parse::<Option<Input>>(pair.get(1))? else {
+                continue;
+            };
+            if !is_of_this_payment(&receipt, &input.input, expect) {
+                continue;
+            }
+            let (transaction, block) = (receipt.transaction_hash.to_lowercase(), receipt.block());
+            let log_index = payment_log(&receipt.logs, expect);
+            return Ok(Some(if self.chain.store.is_ours(&transaction).await? {
+                Consumption::Ours {
+                    transaction,
+                    block,
+                    log_index,
+                }
+            } else if log_index.is_some() {
+                Consumption::Paid { transaction, block }
+            } else {
+                Consumption::Cancelled
             }));
         }
-        Ok(Some(match payment_log(&receipt.logs, expect) {
-            Some(log_index) => Consumption::Paid {
-                transaction: receipt.transaction_hash.clone(),
-                block: receipt.block(),
-                log_index,
-            },
-            None => Consumption::Cancelled,
-        }))
+        Ok(None)
     }
 
     /// The header of a block by its number.
@@ -187,9 +205,9 @@ struct Input {
     input: Bytes,
 }
 
-/// The log that a consumption leaves: EIP-3009 names the nonce itself, used or cancelled. Permit2 signature transfers name nothing, so every transfer between the
-/// two is looked at.
-fn trace(expect: &Expect) -> (Address, Value) {
+/// The logs that a consumption leaves. EIP-3009 names the nonce itself, used or cancelled. A Permit2 signature transfer names nothing, so every
+/// transfer between the two is looked at; an invalidation names the nonce's word.
+fn filters(expect: &Expect) -> Vec<(Address, Value)> {
     let from = expect.from.into_word();
     match &expect.guard {
         Guard::Eip3009 { nonce, .. } => {
@@ -197,26 +215,57 @@ fn trace(expect: &Expect) -> (Address, Value) {
                 Token::AuthorizationUsed::SIGNATURE_HASH,
                 Token::AuthorizationCanceled::SIGNATURE_HASH,
             ];
-            (expect.asset, json!([either, from, nonce]))
+            vec![(expect.asset, json!([either, from, nonce]))]
         }
-        Guard::Permit2 { .. } => {
-            let to = expect.to.into_word();
-            let transfer = Token::Transfer::SIGNATURE_HASH;
-            (expect.asset, json!([transfer, from, to]))
+        Guard::Permit2 { .. } => vec![
+            (
+                PERMIT2,
+                json!([Permit2::UnorderedNonceInvalidation::SIGNATURE_HASH, from]),
+            ),
+            (
+                expect.asset,
+                json!([Token::Transfer::SIGNATURE_HASH, from, expect.to.into_word()]),
+            ),
+        ],
+    }
+}
+
+/// A Permit2 transfer belongs to this authorization when its calldata carries the very permit: token, amount, nonce, deadline, owner and
+/// recipient stand in a row in every call of the proxy, also inside another call. An invalidation belongs to it when its mask has the bit.
+fn is_of_this_payment(receipt: &Receipt, input: &[u8], expect: &Expect) -> bool {
+    match &expect.guard {
+        Guard::Eip3009 { .. } => true,
+        Guard::Permit2 { nonce, deadline } => {
+            let permit = [
+                expect.asset.into_word(),
+                expect.value.into(),
+                (*nonce).into(),
+                (*deadline).into(),
+                expect.from.into_word(),
+                expect.to.into_word(),
+            ];
+            let permit = permit.map(|word: B256| word.0).concat();
+            let carries = input.windows(permit.len()).any(|window| window == permit);
+            (carries && settles(&receipt.logs)) || invalidates(&receipt.logs, expect.from, *nonce)
         }
     }
 }
 
-/// A Permit2 transfer belongs to this authorization when its calldata carries the nonce and the proxy said that it settled.
-fn is_of_this_payment(receipt: &Receipt, input: &[u8], expect: &Expect) -> bool {
-    match &expect.guard {
-        Guard::Eip3009 { .. } => true,
-        Guard::Permit2 { nonce, .. } => {
-            let word = nonce.to_be_bytes::<32>();
-            let carries = input.windows(32).any(|window| window == word);
-            carries && settles(&receipt.logs)
-        }
-    }
+fn invalidates(logs: &[Log], owner: Address, nonce: U256) -> bool {
+    let topics = [
+        Permit2::UnorderedNonceInvalidation::SIGNATURE_HASH,
+        owner.into_word(),
+    ];
+    logs.iter().any(|log| {
+        let (Some(word), Some(mask)) = (log.data.get(..32), log.data.get(32..64)) else {
+            return false;
+        };
+        let bit = U256::ONE << (nonce & U256::from(0xff)).to::<usize>();
+        log.address == PERMIT2
+            && log.topics == topics
+            && U256::from_be_slice(word) == nonce >> 8
+            && !(U256::from_be_slice(mask) & bit).is_zero()
+    })
 }
 
 /// Whether the proxy says that it settled.

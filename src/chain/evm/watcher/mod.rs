@@ -4,12 +4,13 @@
 mod guard;
 mod judge;
 mod reorg;
+mod standing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alloy::primitives::{Address, B256, U64, U128};
+use alloy::primitives::{Address, B256, U64, U128, U256};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::sleep;
@@ -41,6 +42,7 @@ pub struct Watcher {
     failed_at: Option<Instant>,
     /// Failed rows are looked at in turns: the last id of the last turn.
     failed_after: String,
+    leftover_after: String,
     /// Whether what is on record was compared with the chain since the start and since the last head that did not follow.
     is_compared: bool,
     /// Open transactions whose account nonce was found consumed by none of ours, and when first.
@@ -51,12 +53,13 @@ pub struct Watcher {
 #[derive(Debug, Default)]
 struct LooseEnds {
     not_final: Vec<NotFinal>,
+    leftovers: Vec<Settlement>,
     failed: Vec<Settlement>,
 }
 
 impl LooseEnds {
     fn are_none(&self) -> bool {
-        self.not_final.is_empty() && self.failed.is_empty()
+        self.not_final.is_empty() && self.leftovers.is_empty() && self.failed.is_empty()
     }
 }
 
@@ -79,6 +82,8 @@ pub(super) struct Receipt {
     status: U64,
     gas_used: U64,
     effective_gas_price: Option<U128>,
+    /// What a rollup charges for its data besides the gas, wei (OP stack).
+    l1_fee: Option<U256>,
     pub(super) logs: Vec<Log>,
 }
 
@@ -115,6 +120,7 @@ impl Watcher {
             slow_at: None,
             failed_at: None,
             failed_after: String::new(),
+            leftover_after: String::new(),
             is_compared: false,
             consumed_since: HashMap::new(),
         }
@@ -154,7 +160,7 @@ impl Watcher {
         (self.chain.config.block_time / 4).clamp(Duration::from_millis(50), Duration::from_secs(1))
     }
 
-    /// One round. True while a transaction is waited for.
+    /// One round. True while a transaction is waited for. Every stage stands alone: one that fails is told and tried again in the next round.
     async fn step(&mut self) -> Result<bool, Trouble> {
         let network = &self.chain.config.network;
         let orphaned = UnixMillis(self.chain.clock.now().0.saturating_sub(ORPHAN_AFTER_MILLIS));
@@ -166,41 +172,73 @@ impl Watcher {
         } else {
             LooseEnds::default()
         };
+        if is_slow {
+            self.slow_at = Some(Instant::now());
+        }
         if open.is_empty() && loose.are_none() {
             return Ok(false);
         }
         let (head, receipts) = self.read(&open).await?;
-        if !self.is_compared || self.follow(&head) {
-            self.is_compared = false;
-            self.is_compared = self.check_canonical().await?;
-        }
-        self.head = Some(head.clone());
-        let missing = self.judge_all(open, &receipts, &head).await;
-        self.expire(&missing, &head).await?;
+        let confirmed = self.confirmed(&head).await?;
+        let missing = self.judge_all(open, &receipts, &head, &confirmed).await;
+        self.attempt(self.expire(&missing, &confirmed).await);
+        let compared = self.compare(&head).await;
+        self.attempt(compared);
         if is_slow {
-            self.slow_at = Some(Instant::now());
-            self.find_replaced(&missing, &head).await?;
-            self.finalise(&head).await?;
-            self.watch_failed(loose.failed, &head).await?;
+            let found = self.find_replaced(&missing).await;
+            self.attempt(found);
+            self.attempt(self.finalise(loose.not_final, &head).await);
+            self.attempt(self.decide_leftovers(loose.leftovers, &confirmed).await);
+            self.attempt(self.watch_failed(loose.failed, &confirmed).await);
         }
         Ok(!missing.is_empty())
     }
 
-    /// What is decided but may still change.
+    fn attempt(&self, stage: Result<(), Trouble>) {
+        if let Err(trouble) = stage {
+            self.tell(&trouble);
+        }
+    }
+
+    /// The newest block that counts as confirmed.
+    async fn confirmed(&self, head: &Head) -> Result<Head, Error> {
+        match self.chain.config.confirmations {
+            0 | 1 => Ok(head.clone()),
+            depth => self.header(head.number().saturating_sub(depth - 1)).await,
+        }
+    }
+
+    /// Looks for a reorg when the head does not follow from the last one, until a comparison was complete.
+    async fn compare(&mut self, head: &Head) -> Result<(), Trouble> {
+        let is_due = !self.is_compared || self.follow(head);
+        self.head = Some(head.clone());
+        if is_due {
+            self.is_compared = false;
+            self.is_compared = self.check_canonical().await?;
+        }
+        Ok(())
+    }
+
+    /// What is decided but may still change, and what waits without a transaction.
     async fn loose_ends(&mut self) -> Result<LooseEnds, Trouble> {
-        let network = &self.chain.config.network;
-        let not_final = self.chain.store.oldest_not_final(network).await?;
+        let (store, network) = (&self.chain.store, &self.chain.config.network);
+        let not_final = store.oldest_not_final(network).await?;
+        let leftovers = store.leftovers(network, &self.leftover_after).await?;
+        self.leftover_after = leftovers
+            .last()
+            .map(|row| row.id.clone())
+            .unwrap_or_default();
         let mut failed = Vec::new();
         if self.failed_at.is_none_or(|at| at.elapsed() >= FAILED) {
-            failed = self
-                .chain
-                .store
-                .failed_unfinished(network, &self.failed_after)
-                .await?;
+            failed = store.failed_unfinished(network, &self.failed_after).await?;
             self.failed_at = Some(Instant::now());
             self.failed_after = failed.last().map(|row| row.id.clone()).unwrap_or_default();
         }
-        Ok(LooseEnds { not_final, failed })
+        Ok(LooseEnds {
+            not_final,
+            leftovers,
+            failed,
+        })
     }
 
     /// Judges every transaction with a confirmed receipt; those without any are returned. One that cannot be judged now does not keep the others
@@ -210,6 +248,7 @@ impl Watcher {
         open: Vec<InFlight>,
         receipts: &[Receipt],
         head: &Head,
+        confirmed: &Head,
     ) -> Vec<InFlight> {
         let mut missing = Vec::new();
         for transaction in open {
@@ -221,7 +260,7 @@ impl Watcher {
             match found {
                 Some(receipt) if self.is_confirmed(receipt, head) => {
                     self.chain.hooks.reached(Point::Received).await;
-                    if let Err(cause) = self.judge(&transaction, receipt).await {
+                    if let Err(cause) = self.judge(&transaction, receipt, confirmed).await {
                         self.tell(&cause);
                     }
                 }
@@ -262,7 +301,7 @@ impl Watcher {
         let deep_enough = receipt
             .block()
             .number
-            .saturating_add(self.chain.config.confirmations);
+            .saturating_add(self.chain.config.confirmations.max(1));
         // The including block counts as the first confirmation. A head behind the receipt is another node's.
         head.number().saturating_add(1) >= deep_enough
     }

@@ -6,17 +6,15 @@ use std::time::{Duration, Instant};
 use alloy::primitives::Address;
 use serde_json::json;
 
-use super::guard::Consumption;
 use super::judge::is_active;
+use super::standing::Standing;
 use super::{Receipt, Trouble, Watcher};
 use crate::chain::evm::Error;
 use crate::chain::evm::chain::{Chain, Head, parse, tag};
-use crate::chain::evm::lane::simulate::read_work;
 use crate::chain::evm::rpc::Call;
 use crate::clock::UnixMillis;
 use crate::observe;
-use crate::protocol::Reason;
-use crate::store::{InFlight, NotFinal, Verdict};
+use crate::store::{InFlight, NotFinal};
 
 /// Blocks compared per round.
 const BLOCKS_MAX: usize = 100;
@@ -52,12 +50,11 @@ impl Watcher {
     }
 
     /// Closes what the node calls final, after one last comparison.
-    pub(super) async fn finalise(&self, head: &Head) -> Result<(), Trouble> {
-        let not_final = self
-            .chain
-            .store
-            .oldest_not_final(&self.chain.config.network)
-            .await?;
+    pub(super) async fn finalise(
+        &self,
+        not_final: Vec<NotFinal>,
+        head: &Head,
+    ) -> Result<(), Trouble> {
         if not_final.is_empty() {
             return Ok(());
         }
@@ -116,11 +113,7 @@ impl Watcher {
 
     /// Looks for account nonces that were consumed by transactions that are not ours. Two independent nodes must agree, or the consuming block
     /// be final; and no attempt of ours may have a receipt anywhere.
-    pub(super) async fn find_replaced(
-        &mut self,
-        missing: &[InFlight],
-        head: &Head,
-    ) -> Result<(), Trouble> {
+    pub(super) async fn find_replaced(&mut self, missing: &[InFlight]) -> Result<(), Trouble> {
         let is_open = |id: &String| missing.iter().any(|transaction| &transaction.id == id);
         self.consumed_since.retain(|id, _| is_open(id));
         for transaction in missing {
@@ -129,54 +122,52 @@ impl Watcher {
                 continue;
             }
             let since = self.consumed_since.entry(transaction.id.clone());
-            if since.or_insert_with(Instant::now).elapsed() < REPLACED_GRACE {
+            if since.or_insert_with(Instant::now).elapsed() >= REPLACED_GRACE {
+                self.replace(transaction).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a transaction that cannot be included any more. Nonce and guards are read at one block, so that no attempt can have landed in between.
+    async fn replace(&self, transaction: &InFlight) -> Result<(), Trouble> {
+        let head: Head = self
+            .chain
+            .rpc
+            .read("eth_getBlockByNumber", json!(["latest", false]))
+            .await?;
+        let at = json!({"blockHash": head.block().hash, "requireCanonical": true});
+        let count: alloy::primitives::U64 = self
+            .chain
+            .rpc
+            .read("eth_getTransactionCount", json!([transaction.signer, at]))
+            .await?;
+        if count.to::<u64>() <= transaction.account_nonce {
+            return Ok(());
+        }
+        let mut verdicts = Vec::new();
+        for settlement in self.chain.store.carried_by(&transaction.id).await? {
+            if !is_active(transaction, &settlement) {
                 continue;
             }
-            let mut verdicts = Vec::new();
-            for settlement in self.chain.store.submitted_in(&transaction.id).await? {
-                if !is_active(transaction, &settlement) {
-                    continue;
-                }
-                let Ok((_, expect)) = read_work(&settlement) else {
-                    continue;
-                };
-                let verdict = match self
-                    .consumption_or_unknown(&settlement, &expect, &head.block())
-                    .await
-                {
-                    Consumption::Paid {
-                        transaction,
-                        block,
-                        log_index,
-                    } => Verdict::Elsewhere {
-                        transaction,
-                        block,
-                        log_index,
-                    },
-                    Consumption::Cancelled => Verdict::Failed {
-                        reason: Reason::InvalidExactEvmNonceAlreadyUsed,
-                        message: Some("the authorization was consumed without paying".to_owned()),
-                        transaction: None,
-                        block: Some(head.block()),
-                    },
-                    Consumption::Unused => self.requeue(&settlement),
-                    // Not proven, so nothing is said about any payment in it.
-                    Consumption::Ours { .. } | Consumption::Unknown => return Ok(()),
-                };
-                verdicts.push((settlement.id, verdict));
+            match self.standing(&settlement, &head).await {
+                Standing::Decided(verdict) => verdicts.push((settlement.id, verdict)),
+                Standing::Live => verdicts.push((settlement.id, self.requeue())),
+                // Not proven, so nothing is said about any payment in it.
+                Standing::Unclear => return Ok(()),
             }
-            if self
-                .chain
-                .store
-                .replaced(&transaction.id, &verdicts)
-                .await?
-            {
-                observe::replaced(
-                    &self.chain.config.network,
-                    &transaction.signer,
-                    transaction.account_nonce,
-                );
-            }
+        }
+        if self
+            .chain
+            .store
+            .replaced(&transaction.id, &verdicts)
+            .await?
+        {
+            observe::replaced(
+                &self.chain.config.network,
+                &transaction.signer,
+                transaction.account_nonce,
+            );
         }
         Ok(())
     }
