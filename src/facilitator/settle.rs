@@ -146,7 +146,12 @@ impl Facilitator {
                 Err(cause) => {
                     observe::store_trouble(&cause);
                     if is_late {
-                        return pending_or_unavailable(submitted, waiter);
+                        return match submitted {
+                            Some(transaction) => waiter.unconfirmed(&transaction),
+                            None => {
+                                Outcome::Unavailable("the database could not be asked".to_owned())
+                            }
+                        };
                     }
                 }
             }
@@ -171,81 +176,102 @@ impl Facilitator {
         claim: &mut DeliveryClaim,
         is_late: bool,
     ) -> Option<Outcome> {
-        let rejected = |reason: Reason, message: Option<&str>, transaction: Option<&String>| {
-            let mut rejection = Rejection::new(reason).of(waiter.payer.clone());
-            rejection.message = message.map(ToOwned::to_owned);
-            Some(Outcome::Rejected {
-                rejection,
-                transaction: transaction.cloned(),
-            })
-        };
-        let settled = |proof: &Proof, replayed: bool| Outcome::Settled {
-            transaction: proof.transaction.clone(),
-            payer: waiter.payer.clone(),
-            replayed,
-        };
         match &row.stage {
             Stage::Queued { earlier: None } if is_late => {
                 // Lost to a lane that just stored its bytes: the next read says so.
-                self.parts
-                    .store
-                    .release(&row.id, Reason::SettlementCapacityExceeded, None)
-                    .await
-                    .ok();
+                let reason = Reason::SettlementCapacityExceeded;
+                let released = self.parts.store.release(&row.id, reason, None).await;
+                released.inspect_err(observe::store_trouble).ok();
                 None
             }
-            Stage::Queued { earlier } => {
-                earlier
-                    .as_ref()
-                    .filter(|_| is_late)
-                    .map(|transaction| Outcome::Unconfirmed {
-                        transaction: transaction.clone(),
-                        payer: waiter.payer.clone(),
-                    })
-            }
-            Stage::Submitted { transaction } => is_late.then(|| Outcome::Unconfirmed {
-                transaction: transaction.clone(),
-                payer: waiter.payer.clone(),
-            }),
+            Stage::Queued { earlier } => earlier
+                .as_ref()
+                .filter(|_| is_late)
+                .map(|hash| waiter.unconfirmed(hash)),
+            Stage::Submitted { transaction } => is_late.then(|| waiter.unconfirmed(transaction)),
             Stage::Settled {
                 proof,
                 delivered: None,
             } => {
                 self.parts.hooks.reached(Point::Settled).await;
-                claim.take().await.then(|| settled(proof, false))
+                claim.take().await.then(|| waiter.settled(proof, false))
             }
             Stage::Settled {
                 proof,
                 delivered: Some(delivered),
-            } if claim.recognise(delivered) => Some(settled(proof, false)),
+            } if claim.recognise(delivered) => Some(waiter.settled(proof, false)),
+            Stage::Settled { .. }
+            | Stage::SettledElsewhere { .. }
+            | Stage::Failed { .. }
+            | Stage::Expired { .. }
+            | Stage::Released { .. } => Some(waiter.ended(&row.stage)),
+        }
+    }
+}
+
+impl Waiter<'_> {
+    fn unconfirmed(&self, transaction: &str) -> Outcome {
+        Outcome::Unconfirmed {
+            transaction: transaction.to_owned(),
+            payer: self.payer.clone(),
+        }
+    }
+
+    fn settled(&self, proof: &Proof, replayed: bool) -> Outcome {
+        Outcome::Settled {
+            transaction: proof.transaction.clone(),
+            payer: self.payer.clone(),
+            replayed,
+        }
+    }
+
+    fn rejected(
+        &self,
+        reason: Reason,
+        message: Option<&str>,
+        transaction: Option<&String>,
+    ) -> Outcome {
+        let mut rejection = Rejection::new(reason).of(self.payer.clone());
+        rejection.message = message.map(ToOwned::to_owned);
+        Outcome::Rejected {
+            rejection,
+            transaction: transaction.cloned(),
+        }
+    }
+
+    /// The answer of a payment that came to its end and is not ours to tell as a success.
+    fn ended(&self, stage: &Stage) -> Outcome {
+        let duplicate = |message, transaction| {
+            self.rejected(Reason::DuplicateSettlement, Some(message), transaction)
+        };
+        match stage {
             Stage::Settled {
                 proof,
                 delivered: Some(delivered),
-            } if is_replay(delivered, waiter.request) => Some(settled(proof, true)),
-            Stage::Settled {
-                proof,
-                delivered: Some(_),
-            } => rejected(
-                Reason::DuplicateSettlement,
-                Some("this payment was settled and its success delivered"),
+            } if is_replay(delivered, self.request) => self.settled(proof, true),
+            Stage::Settled { proof, .. } => duplicate(
+                "this payment was settled and its success delivered",
                 Some(&proof.transaction),
             ),
-            Stage::SettledElsewhere { transaction } => rejected(
-                Reason::DuplicateSettlement,
-                Some("this payment was settled by somebody else"),
+            Stage::SettledElsewhere { transaction } => duplicate(
+                "this payment was settled by somebody else",
                 Some(transaction),
             ),
             Stage::Failed {
                 reason,
                 message,
                 transaction,
-            } => rejected(*reason, message.as_deref(), transaction.as_ref()),
-            Stage::Expired { transaction } => rejected(
-                waiter.expired,
+            } => self.rejected(*reason, message.as_deref(), transaction.as_ref()),
+            Stage::Expired { transaction } => self.rejected(
+                self.expired,
                 Some("the authorization expired unused"),
                 transaction.as_ref(),
             ),
-            Stage::Released { reason, message } => rejected(*reason, message.as_deref(), None),
+            Stage::Released { reason, message } => self.rejected(*reason, message.as_deref(), None),
+            // Not an end: whoever asks for one while it lasts hears that it is taken.
+            Stage::Queued { .. } | Stage::Submitted { .. } => {
+                duplicate("this payment is under way", None)
+            }
         }
     }
 }
@@ -265,16 +291,6 @@ fn other_payment(waiter: &Waiter<'_>) -> Outcome {
     Outcome::Rejected {
         rejection,
         transaction: None,
-    }
-}
-
-fn pending_or_unavailable(submitted: Option<String>, waiter: &Waiter<'_>) -> Outcome {
-    match submitted {
-        Some(transaction) => Outcome::Unconfirmed {
-            transaction,
-            payer: waiter.payer.clone(),
-        },
-        None => Outcome::Unavailable("the database could not be asked".to_owned()),
     }
 }
 

@@ -120,7 +120,8 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
             (pending, unsettled(rejection, Some(transaction), network))
         }
         Outcome::Unavailable(_) => {
-            let message = "the payment could not be settled now; nothing was started";
+            let message =
+                "what becomes of the payment cannot be told now; ask again with the same payment";
             let rejection = Rejection::new(Reason::UnexpectedSettleError).because(message);
             (
                 StatusCode::SERVICE_UNAVAILABLE,
