@@ -11,7 +11,7 @@ use super::problem::{Problem, Problems};
 use super::reader::Reader;
 use super::value::{self, Parsed};
 use super::{
-    Auth, Config, Cors, Environment, Log, Server, Settle, Store, evm, throwaway, validate,
+    Auth, Config, Cors, Environment, Log, Server, Settle, Store, evm, svm, throwaway, validate,
     variables,
 };
 use crate::secret::Secret;
@@ -33,6 +33,7 @@ impl Config {
             auth: auth(&mut reader),
             settle: settle(&mut reader),
             evm: evm::read(&mut reader),
+            svm: svm::read(&mut reader),
             log: log(&mut reader),
             notes: Vec::new(),
         };
