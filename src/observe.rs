@@ -43,8 +43,8 @@ pub fn chain_trouble(network: &Network, cause: &dyn std::error::Error) {
     warn!(payment.network = %network, cause = chain_of(cause), "a node could not be asked");
 }
 
-pub fn wrong_chain(network: &Network, chain_id: u64) {
-    error!(payment.network = %network, chain.id = chain_id, "the node is on another chain; nothing is verified or sent there");
+pub fn wrong_chain(network: &Network, chain: &str) {
+    error!(payment.network = %network, chain.id = chain, "the node is on another chain; nothing is verified or sent there");
 }
 
 pub fn store_trouble(cause: &store::Error) {

@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::chain::evm::{Chain, Lane, Reads, Rpc, Watcher};
+use crate::chain::evm::{self, Chain, Lane, Reads, Watcher};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::facilitator::{Facilitator, Parts};
@@ -131,7 +131,7 @@ fn connect(
     let chain = |network: &crate::config::EvmNetwork| {
         Arc::new(Chain {
             config: network.clone(),
-            rpc: Arc::new(Rpc::new(network, client.clone())),
+            rpc: Arc::new(evm::connect(network, client.clone())),
             store: store.clone(),
             clock: clock.clone(),
             hooks: Arc::clone(hooks),

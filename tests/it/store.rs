@@ -124,7 +124,12 @@ impl Opened {
     async fn submit(&self, lease: &Lease, nonce: u64, ids: &[&str]) -> Submitted {
         let payments = ids.iter().map(|id| submission(id, id, "1000000")).collect();
         self.store
-            .submit(lease, nonce, attempt(&format!("0xhash{nonce}")), payments)
+            .submit(
+                lease,
+                Some(nonce),
+                attempt(&format!("0xhash{nonce}")),
+                payments,
+            )
             .await
             .expect("asked")
     }
@@ -279,7 +284,12 @@ async fn a_stolen_lane_cannot_write(db: Opened) {
     let id = db.enqueue("key").await;
     let refused = db
         .store
-        .submit(&ours, 0, attempt("0xa"), vec![submission(&id, "p", "1000")])
+        .submit(
+            &ours,
+            Some(0),
+            attempt("0xa"),
+            vec![submission(&id, "p", "1000")],
+        )
         .await;
     assert!(matches!(refused, Err(Error::Fenced)));
     assert!(matches!(
@@ -322,7 +332,7 @@ async fn an_account_nonce_is_taken_once(db: Opened) {
         .store
         .submit(
             &lease,
-            0,
+            Some(0),
             attempt("0xother"),
             vec![submission(&two, "p", "1000")],
         )
@@ -373,7 +383,7 @@ async fn what_a_payer_has_in_flight_never_exceeds_the_balance(db: Opened) {
         .store
         .submit(
             &lease,
-            0,
+            Some(0),
             attempt("0xa"),
             vec![submission(&one, "payer", "150")],
         )
@@ -384,7 +394,7 @@ async fn what_a_payer_has_in_flight_never_exceeds_the_balance(db: Opened) {
         .store
         .submit(
             &lease,
-            1,
+            Some(1),
             attempt("0xb"),
             vec![submission(&two, "payer", "150")],
         )
@@ -395,7 +405,7 @@ async fn what_a_payer_has_in_flight_never_exceeds_the_balance(db: Opened) {
         .store
         .submit(
             &lease,
-            1,
+            Some(1),
             attempt("0xb"),
             vec![submission(&two, "payer", "200")],
         )
@@ -421,13 +431,13 @@ async fn two_payments_of_one_payer_racing_over_one_balance_do_not_both_fit(db: O
         let (a, b) = tokio::join!(
             db.store.submit(
                 &left,
-                0,
+                Some(0),
                 attempt(&format!("0xl{round}")),
                 vec![submission(&ids[0], &payer, "150")]
             ),
             db.store.submit(
                 &right,
-                0,
+                Some(0),
                 attempt(&format!("0xr{round}")),
                 vec![submission(&ids[1], &payer, "150")]
             ),

@@ -72,7 +72,8 @@ impl Lane {
             return false;
         };
         let next = self.chain.account_nonce(self.signer.address(), "latest");
-        next.await.is_ok_and(|next| next < oldest.account_nonce)
+        next.await
+            .is_ok_and(|next| Some(next) < oldest.account_nonce)
     }
 
     fn need(&self, transaction: &InFlight) -> Need {
@@ -125,7 +126,9 @@ impl Lane {
         need: Need,
         market: Market,
     ) -> store::Result<Option<Signed>> {
-        let Some(last) = transaction.attempts.last() else {
+        let (Some(last), Some(account_nonce)) =
+            (transaction.attempts.last(), transaction.account_nonce)
+        else {
             return Ok(None);
         };
         let Some((call, fee)) = decode(&last.raw) else {
@@ -141,7 +144,7 @@ impl Lane {
             Need::Noop => (Call::noop(self.signer.address()), Role::Noop),
             Need::Nothing | Need::SendAgain | Need::RaiseFee => (call, last.role),
         };
-        let unsigned = call.unsigned(self.chain.config.chain_id, transaction.account_nonce, fee);
+        let unsigned = call.unsigned(self.chain.config.chain_id, account_nonce, fee);
         let signed = match self.signer.sign(unsigned).await {
             Ok(signed) => signed,
             Err(cause) => {
