@@ -84,7 +84,7 @@ impl Endpoint {
 }
 
 /// One call of a JSON-RPC batch.
-pub type Call = (&'static str, Value);
+pub(super) type Call = (&'static str, Value);
 
 #[derive(Deserialize)]
 struct Answer {

@@ -8,19 +8,19 @@ const SET_PRICE: u8 = 3;
 const MICRO_LAMPORTS_PER_LAMPORT: u128 = 1_000_000;
 
 /// `SetComputeUnitLimit`; `None` for everything else.
-pub(super) fn limit(instruction: &Instruction) -> Option<u32> {
+pub fn limit(instruction: &Instruction) -> Option<u32> {
     let value = value(instruction, SET_LIMIT)?;
     Some(u32::from_le_bytes(value.try_into().ok()?))
 }
 
 /// `SetComputeUnitPrice`, micro-lamports per unit; `None` for everything else.
-pub(super) fn price(instruction: &Instruction) -> Option<u64> {
+pub fn price(instruction: &Instruction) -> Option<u64> {
     let value = value(instruction, SET_PRICE)?;
     Some(u64::from_le_bytes(value.try_into().ok()?))
 }
 
 /// The priority fee in lamports, rounded up as the runtime does.
-pub(super) fn priority_fee(limit: u32, price: u64) -> u64 {
+pub fn priority_fee(limit: u32, price: u64) -> u64 {
     let micro_lamports = u128::from(limit) * u128::from(price);
     let lamports = micro_lamports.div_ceil(MICRO_LAMPORTS_PER_LAMPORT);
     u64::try_from(lamports).unwrap_or(u64::MAX)

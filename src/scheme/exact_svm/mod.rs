@@ -2,7 +2,7 @@
 //!
 //! The chain is asked through [`Ledger`]. What a lane needs is in [`work`], what a watcher judges by in [`landed`].
 
-mod budget;
+pub mod budget;
 mod checked;
 mod cluster;
 pub mod effect;
