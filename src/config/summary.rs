@@ -72,7 +72,7 @@ impl EvmNetwork {
             self.rpc_source,
             hosts(&self.rpc_urls),
             sends(&self.send_urls),
-            tokens(self.any_asset, symbols.collect()),
+            tokens(self.any_asset, symbols),
         )
     }
 }
@@ -88,7 +88,7 @@ impl SvmNetwork {
             self.rpc_source,
             hosts(&self.rpc_urls),
             sends(&self.send_urls),
-            tokens(self.any_asset, symbols.collect()),
+            tokens(self.any_asset, symbols),
         )
     }
 }
@@ -104,7 +104,8 @@ fn sends(urls: &[Secret]) -> String {
     format!(", sends to {}", hosts(urls))
 }
 
-fn tokens(any: bool, symbols: Vec<&str>) -> String {
+fn tokens<'a>(any: bool, symbols: impl Iterator<Item = &'a str>) -> String {
+    let symbols: Vec<&str> = symbols.collect();
     match (any, symbols.is_empty()) {
         (true, _) => "any".to_owned(),
         (false, true) => "none".to_owned(),

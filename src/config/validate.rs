@@ -17,10 +17,10 @@ struct Served<'a> {
     family: &'static str,
     name: &'a str,
     testnet: bool,
-    on_public_nodes: bool,
+    rpc_source: &'static str,
+    /// How many tokens are listed.
+    assets: usize,
     any_asset: bool,
-    /// Whether nothing can be paid with.
-    barren: bool,
 }
 
 /// Adds every problem and note that no single variable could tell.
@@ -46,17 +46,17 @@ fn served(config: &Config) -> Vec<Served<'_>> {
         family: "EVM",
         name: &network.name,
         testnet: network.testnet,
-        on_public_nodes: network.rpc_source == "public",
+        rpc_source: network.rpc_source,
+        assets: network.assets.len(),
         any_asset: network.any_asset,
-        barren: network.assets.is_empty() && !network.any_asset,
     });
     let svm = config.svm.networks.iter().map(|network| Served {
         family: "SVM",
         name: &network.name,
         testnet: network.testnet,
-        on_public_nodes: network.rpc_source == "public",
+        rpc_source: network.rpc_source,
+        assets: network.assets.len(),
         any_asset: network.any_asset,
-        barren: network.assets.is_empty() && !network.any_asset,
     });
     evm.chain(svm).collect()
 }
@@ -122,7 +122,7 @@ fn check_store(reader: &mut Reader<'_>, config: &Config, mainnets: &str) {
 
 fn tell_about_networks(reader: &mut Reader<'_>, family: &str, served: &[Served<'_>]) {
     let names = |is_so: fn(&Served<'_>) -> bool| names(served, |n| n.family == family && is_so(n));
-    let barren = names(|network| network.barren);
+    let barren = names(|network| network.assets == 0 && !network.any_asset);
     if !barren.is_empty() {
         reader.note(format!(
             "No token is known on {barren}: nothing can be paid there until {family}_ASSETS_<NAME> or NETWORKS_FILE names one."
@@ -133,7 +133,7 @@ fn tell_about_networks(reader: &mut Reader<'_>, family: &str, served: &[Served<'
             "WARNING: {family}_ANY_ASSET=true: tokens nobody vouched for may burn this service's gas."
         ));
     }
-    let on_public_nodes = names(|network| !network.testnet && network.on_public_nodes);
+    let on_public_nodes = names(|network| !network.testnet && network.rpc_source == "public");
     if !on_public_nodes.is_empty() {
         reader.note(format!(
             "Public nodes serve {on_public_nodes}: they are slow and refuse calls under load; set {family}_RPC_URL_<NAME>."
