@@ -8,16 +8,19 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use solana_hash::Hash;
 use solana_pubkey::Pubkey;
 
 use super::chain::InContext;
 use super::rpc::{Call, parse};
 use super::{Error, Rpc};
 use crate::scheme::exact_svm::effect::read_inner;
-use crate::scheme::exact_svm::ledger::{Account, Ledger, Simulation, Trial, Unavailable};
+use crate::scheme::exact_svm::ledger::{Account, Ledger, Simulation, Trial, Unavailable, Validity};
 
 /// How long an answer about the height is reckoned forward in place of asking again.
 const HEIGHT_FOR: Duration = Duration::from_secs(10);
+/// Blocks after which a blockhash is too old.
+const LIFE: u64 = 150;
 /// Faster than blocks are made.
 const FASTEST_BLOCK: Duration = Duration::from_millis(200);
 /// What a node says that has not seen the block which the buyer's wallet took its blockhash from.
@@ -89,6 +92,16 @@ impl Reads {
             .unwrap_or(first.value))
     }
 
+    /// The last valid height of the newest blockhash: an upper bound for all others. Wallets may know newer ones than the confirmed.
+    async fn newest(&self) -> Result<u64, Error> {
+        let asked_at = Instant::now();
+        let params = json!([{"commitment": "processed"}]);
+        let newest: InContext<Blockhash> = self.rpc.read("getLatestBlockhash", params).await?;
+        let height = newest.value.last_valid_block_height;
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((height, asked_at));
+        Ok(height)
+    }
+
     fn reckoned(&self) -> Option<u64> {
         let newest = *self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let (height, at) = newest?;
@@ -109,21 +122,15 @@ impl Ledger for Reads {
             .ok_or_else(|| Unavailable("unreadable simulation".to_owned()))
     }
 
-    async fn last_valid_block_height(&self) -> Result<u64, Unavailable> {
-        if let Some(height) = self.reckoned() {
-            return Ok(height);
-        }
-        // Wallets may know newer blocks than the confirmed one.
-        let params = json!([{"commitment": "processed"}]);
-        let asked_at = Instant::now();
-        let newest: Result<InContext<Blockhash>, _> =
-            self.rpc.read("getLatestBlockhash", params).await;
-        let height = newest
-            .map_err(|cause| unavailable(&cause))?
-            .value
-            .last_valid_block_height;
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((height, asked_at));
-        Ok(height)
+    async fn validity(&self, _: &Hash) -> Result<Validity, Unavailable> {
+        let newest = match self.reckoned() {
+            Some(newest) => newest,
+            None => self.newest().await.map_err(|cause| unavailable(&cause))?,
+        };
+        Ok(Validity {
+            last_valid_block_height: newest,
+            block_height: newest.saturating_sub(LIFE),
+        })
     }
 }
 

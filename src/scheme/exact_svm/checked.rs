@@ -123,16 +123,17 @@ impl Checked for Sponsored {
         let path = self.verdict.clone().map_err(Refusal::Rejected)?;
         let trial = self.trial(&path);
         let ledger = &self.cluster.ledger;
-        let (simulation, height) =
-            try_join(ledger.simulate(&trial), ledger.last_valid_block_height())
-                .await
-                .map_err(|cause| Refusal::Unavailable(cause.to_string()))?;
+        let validity = ledger.validity(self.transaction.blockhash());
+        let (simulation, validity) = try_join(ledger.simulate(&trial), validity)
+            .await
+            .map_err(|cause| Refusal::Unavailable(cause.to_string()))?;
         let paid = simulated::judge(&self, &path, &trial, &simulation)?;
+        simulated::check_time_left(&self, &paid, validity).map_err(Refusal::Rejected)?;
         let identity = Identity {
             payer: paid.transfer.authority.to_string(),
             ..self.identity.clone()
         };
-        Ok(Verified::new(identity, terms::of(&self, &paid, height)))
+        Ok(Verified::new(identity, terms::of(&self, &paid, validity)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
+use solana_hash::Hash;
 use solana_pubkey::Pubkey;
 
 use super::effect::Effect;
@@ -13,9 +14,24 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// will be sent), `innerInstructions: true`, commitment `confirmed`, and the state that `trial.accounts` have afterwards.
     async fn simulate(&self, trial: &Trial) -> Result<Simulation, Unavailable>;
 
-    /// A block height after which no blockhash that is valid now can be used any more. Never too low: the answer to `getLatestBlockhash`, or
-    /// an older one with the blocks that may have been made since.
-    async fn last_valid_block_height(&self) -> Result<u64, Unavailable>;
+    /// How long a message with this blockhash can land, if it can land now. Whether it can is for the simulation to say.
+    async fn validity(&self, blockhash: &Hash) -> Result<Validity, Unavailable>;
+}
+
+/// The life of a blockhash, in block heights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// Never too low: that of the newest blockhash unless this one's own is known.
+    pub last_valid_block_height: u64,
+    /// The confirmed height now.
+    pub block_height: u64,
+}
+
+impl Validity {
+    pub fn blocks_left(self) -> u64 {
+        self.last_valid_block_height
+            .saturating_sub(self.block_height)
+    }
 }
 
 /// Could not be asked. Never a verdict on a payment.

@@ -23,6 +23,8 @@ pub struct Policy {
     pub max_lighthouse: usize,
     /// Longest memo, bytes.
     pub max_memo_bytes: usize,
+    /// Fewest blocks for which the message can still land: one that cannot be sent again and again may be lost.
+    pub min_blocks_left: u64,
     /// Token-2022 extensions that change what the payee gets, and are accepted all the same.
     pub allowed_extensions: BTreeSet<Extension>,
     /// Payments from smart wallets, judged by simulation; off unless set.
@@ -59,6 +61,8 @@ impl Default for Policy {
             max_required_signatures: 3,
             max_lighthouse: 4,
             max_memo_bytes: 566,
+            // Some 20 s.
+            min_blocks_left: 50,
             allowed_extensions: BTreeSet::new(),
             smart_wallet: None,
         }

@@ -6,7 +6,7 @@ use solana_pubkey::Pubkey;
 use super::checked::{MintFee, Paid, Path, Sponsored};
 use super::effect::Effect;
 use super::flaw::Flaw;
-use super::ledger::{Account, Simulation, Trial};
+use super::ledger::{Account, Simulation, Trial, Validity};
 use super::mint::{Extension, Mint};
 use super::smart_wallet;
 use super::token::Transfer;
@@ -69,6 +69,29 @@ pub(super) fn judge(
     })
 }
 
+/// A message that is about to expire is not worth a fee.
+pub(super) fn check_time_left(
+    sponsored: &Sponsored,
+    paid: &Paid,
+    validity: Validity,
+) -> Result<(), Rejection> {
+    if validity.blocks_left() >= sponsored.cluster.policy.min_blocks_left {
+        return Ok(());
+    }
+    let reason = simulation_failed(sponsored.version, paid.kind);
+    Err(Rejection::new(reason)
+        .because("the blockhash is about to expire")
+        .of(paid.transfer.authority.to_string()))
+}
+
+fn simulation_failed(version: Version, kind: Kind) -> Reason {
+    match (version, kind) {
+        (Version::V1, _) => Reason::TransactionSimulationFailed,
+        (Version::V2, Kind::Transfer) => Reason::InvalidExactSvmTransactionSimulationFailed,
+        (Version::V2, Kind::SmartWallet) => Reason::InvalidExactSvmSmartWalletSimulationFailed,
+    }
+}
+
 fn check_mint(
     account: &Account,
     sponsored: &Sponsored,
@@ -101,16 +124,11 @@ fn check_destination(account: &Account, pay_to: &Pubkey, transfer: &Transfer) ->
 }
 
 fn failed(version: Version, path: &Path, error: &Value) -> Refusal {
-    let reason = match (trouble(error), version, path) {
-        (Trouble::Sponsor, _, _) => return unavailable("the fee payer cannot pay the fee"),
-        (Trouble::Done, _, _) => Reason::DuplicateSettlement,
-        (Trouble::Payment, Version::V1, _) => Reason::TransactionSimulationFailed,
-        (Trouble::Payment, Version::V2, Path::Plain(_)) => {
-            Reason::InvalidExactSvmTransactionSimulationFailed
-        }
-        (Trouble::Payment, Version::V2, Path::SmartWallet(_)) => {
-            Reason::InvalidExactSvmSmartWalletSimulationFailed
-        }
+    let reason = match (trouble(error), path) {
+        (Trouble::Sponsor, _) => return unavailable("the fee payer cannot pay the fee"),
+        (Trouble::Done, _) => Reason::DuplicateSettlement,
+        (Trouble::Payment, Path::Plain(_)) => simulation_failed(version, Kind::Transfer),
+        (Trouble::Payment, Path::SmartWallet(_)) => simulation_failed(version, Kind::SmartWallet),
     };
     let flaw = Flaw::new(reason).because(format!("Simulation failed: {error}"));
     Refusal::Rejected(match path {

@@ -4,6 +4,7 @@ use solana_pubkey::Pubkey;
 
 use super::NAME;
 use super::checked::{MintFee, Paid, Sponsored};
+use super::ledger::Validity;
 use super::work::{Expect, Work};
 use crate::scheme::verified::Terms;
 
@@ -11,7 +12,7 @@ use crate::scheme::verified::Terms;
 /// up some seconds late harms nobody.
 const LAST_VALID_SLACK: u64 = 16;
 
-pub(super) fn of(sponsored: &Sponsored, paid: &Paid, last_valid_block_height: u64) -> Terms {
+pub(super) fn of(sponsored: &Sponsored, paid: &Paid, validity: Validity) -> Terms {
     let transaction = &sponsored.transaction;
     let requested = &sponsored.requested;
     let transfer = &paid.transfer;
@@ -20,7 +21,9 @@ pub(super) fn of(sponsored: &Sponsored, paid: &Paid, last_valid_block_height: u6
         message: transaction.message_bytes().to_vec(),
         signatures: transaction.client_signatures().to_vec(),
         fee_payer: requested.fee_payer,
-        last_valid_block_height: last_valid_block_height.saturating_add(LAST_VALID_SLACK),
+        last_valid_block_height: validity
+            .last_valid_block_height
+            .saturating_add(LAST_VALID_SLACK),
     };
     let expect = Expect {
         mint: transfer.mint,

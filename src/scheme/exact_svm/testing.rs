@@ -16,7 +16,7 @@ use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 use solana_signer::Signer;
 
-use super::ledger::{Account, Simulation, Trial, Unavailable};
+use super::ledger::{Account, Simulation, Trial, Unavailable, Validity};
 use super::token::associated_account;
 use super::wire::assemble;
 use super::{Assets, Cluster, ExactSvm, Ledger, Policy, programs};
@@ -141,6 +141,7 @@ pub(super) struct Case {
     pub(super) policy: Policy,
     pub(super) assets: Assets,
     pub(super) answer: Result<Simulation, Unavailable>,
+    pub(super) blocks_left: u64,
 }
 
 impl Case {
@@ -168,6 +169,7 @@ impl Case {
             policy: Policy::default(),
             assets: Assets::Listed(vec![USDC]),
             answer: Ok(paid(token_program)),
+            blocks_left: 150,
         }
     }
 
@@ -199,7 +201,7 @@ impl Case {
             (self.edit)(&mut message);
             VersionedMessage::V0(message)
         };
-        let bytes = bincode::serialize(&message).unwrap();
+        let bytes = message.serialize();
         let required = usize::from(message.header().num_required_signatures);
         let signers = message.static_account_keys()[..required].iter().skip(1);
         let sign = |key: &Pubkey| {
@@ -239,6 +241,7 @@ impl Case {
     pub(super) fn scheme(&self) -> (ExactSvm, Arc<Script>) {
         let script = Arc::new(Script {
             answer: self.answer.clone(),
+            blocks_left: self.blocks_left,
             trials: Mutex::default(),
         });
         let cluster = Cluster {
@@ -278,6 +281,7 @@ pub(super) fn cluster() -> Cluster {
         policy: Policy::default(),
         ledger: Arc::new(Script {
             answer: Err(Unavailable("nobody is there".to_owned())),
+            blocks_left: 0,
             trials: Mutex::default(),
         }),
     }
@@ -287,6 +291,7 @@ pub(super) fn cluster() -> Cluster {
 #[derive(Debug)]
 pub(super) struct Script {
     answer: Result<Simulation, Unavailable>,
+    blocks_left: u64,
     pub(super) trials: Mutex<Vec<Trial>>,
 }
 
@@ -297,8 +302,12 @@ impl Ledger for Script {
         self.answer.clone()
     }
 
-    async fn last_valid_block_height(&self) -> Result<u64, Unavailable> {
-        Ok(HEIGHT)
+    async fn validity(&self, blockhash: &Hash) -> Result<Validity, Unavailable> {
+        assert_eq!(*blockhash, Hash::new_from_array([7; 32]));
+        Ok(Validity {
+            last_valid_block_height: HEIGHT,
+            block_height: HEIGHT - self.blocks_left,
+        })
     }
 }
 

@@ -2,12 +2,11 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bincode::Options;
 use serde::Deserialize;
+use solana_hash::Hash;
 use solana_message::VersionedMessage;
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
-use solana_transaction::versioned::VersionedTransaction;
 
 use super::instruction::Instruction;
 use crate::protocol::Reason;
@@ -60,33 +59,32 @@ impl Transaction {
         if wire.len() > WIRE_MAX {
             return Err("the transaction is longer than a packet");
         }
-        let decoded: VersionedTransaction = layout()
-            .deserialize(wire)
-            .map_err(|_| "the bytes are not one transaction")?;
-        let VersionedTransaction {
-            signatures,
-            message,
-        } = decoded;
+        // One byte counts the signatures: a packet holds fewer than 128.
+        let unreadable = "the bytes are not one legacy or v0 transaction";
+        let (count, rest) = wire.split_first().ok_or(unreadable)?;
+        let (slots, message_bytes) = rest
+            .split_at_checked(SIGNATURE_LENGTH * usize::from(*count))
+            .ok_or(unreadable)?;
+        let message: VersionedMessage =
+            wincode::deserialize_exact(message_bytes).map_err(|_| unreadable)?;
         match message {
             VersionedMessage::Legacy(_) | VersionedMessage::V0(_) => {}
-            VersionedMessage::V1(_) => return Err("only legacy and v0 messages are taken"),
+            VersionedMessage::V1(_) => return Err(unreadable),
         }
         message
             .sanitize()
             .map_err(|_| "the message names what it does not hold")?;
-        if signatures.len() != usize::from(message.header().num_required_signatures) {
+        if *count != message.header().num_required_signatures {
             return Err("the number of signatures is not what the message requires");
         }
-        // One byte counts the signatures: a packet holds fewer than 128.
-        let front = 1 + SIGNATURE_LENGTH * signatures.len();
-        let message_bytes = wire.get(front..).unwrap_or_default().to_vec();
-        if layout().serialize(&message).ok().as_ref() != Some(&message_bytes) {
+        if message.serialize() != message_bytes {
             return Err("the bytes can be written in another way");
         }
+        let slots = slots.as_chunks::<SIGNATURE_LENGTH>().0.iter();
         let transaction = Self {
             message,
-            message_bytes,
-            signatures,
+            message_bytes: message_bytes.to_vec(),
+            signatures: slots.copied().map(Signature::from).collect(),
         };
         if transaction.names_a_key_twice() {
             return Err("an account is listed twice");
@@ -102,6 +100,11 @@ impl Transaction {
     /// Account 0: it signs first and pays the fee.
     pub fn fee_payer(&self) -> &Pubkey {
         &self.keys()[0]
+    }
+
+    /// Ends the message's life, some 150 blocks after it was made.
+    pub fn blockhash(&self) -> &Hash {
+        self.message.recent_blockhash()
     }
 
     /// The accounts that the message itself lists, those of lookup tables not among them.
@@ -157,14 +160,6 @@ impl Transaction {
         keys.sort_unstable();
         keys.windows(2).any(|pair| pair[0] == pair[1])
     }
-}
-
-/// How transactions are laid out: no byte left over.
-fn layout() -> impl Options {
-    bincode::options()
-        .with_limit(WIRE_MAX as u64)
-        .with_fixint_encoding()
-        .reject_trailing_bytes()
 }
 
 /// The bytes that go to the chain: one signature per signer, then the message.

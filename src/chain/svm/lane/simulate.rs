@@ -2,6 +2,7 @@
 //! on record.
 
 use serde_json::Value;
+use solana_hash::Hash;
 use solana_signature::Signature;
 
 use super::Lane;
@@ -16,8 +17,6 @@ use crate::store::{self, Settlement};
 
 /// Fewer blocks than this left, and a transaction may not land any more. The height in a row is an upper bound, so it is no small number.
 const LEAST_LIFE: u64 = 40;
-/// A valid blockhash is valid for so many blocks at most.
-const LIFE: u64 = 150;
 /// Where a token account keeps its amount.
 const AMOUNT_AT: std::ops::Range<usize> = 64..72;
 
@@ -27,6 +26,7 @@ pub(super) struct Claimed {
     pub(super) work: Work,
     expect: Expect,
     trial: Trial,
+    blockhash: Hash,
     /// The most that it costs, lamports.
     pub(super) cost: u64,
 }
@@ -61,6 +61,7 @@ impl Lane {
                 Ok((work, expect, transaction)) => claimed.push(Claimed {
                     trial: trial(&work, &expect, &transaction),
                     cost: cost::of(&transaction),
+                    blockhash: transaction.blockhash().clone(),
                     settlement,
                     work,
                     expect,
@@ -81,17 +82,17 @@ impl Lane {
         let reads = &self.chain.reads;
         let asked = futures::try_join!(
             reads.simulate(&claimed.trial),
-            reads.last_valid_block_height()
+            reads.validity(&claimed.blockhash)
         );
-        let (simulation, newest) = match asked {
+        let (simulation, validity) = match asked {
             Ok(asked) => asked,
             Err(cause) => {
                 observe::chain_trouble(&self.chain.config.network, &cause);
                 return Look::Unclear;
             }
         };
-        let height = newest.saturating_sub(LIFE);
-        if claimed.work.last_valid_block_height < height.saturating_add(LEAST_LIFE) {
+        let needed = validity.block_height.saturating_add(LEAST_LIFE);
+        if claimed.work.last_valid_block_height < needed {
             return claimed.refused("the blockhash has too little life left".to_owned());
         }
         let Some(error) = &simulation.error else {

@@ -181,6 +181,20 @@ fn each_flaw_of_the_bytes_is_one_code() {
 }
 
 #[test]
+fn a_message_of_version_1_is_not_read_in_our_slots() {
+    use solana_message::{VersionedMessage, v1};
+
+    let case = Case::new();
+    let payer = &case.payer_of_fees;
+    let message = v1::Message::try_compile(payer, &case.instructions, [7; 32].into()).unwrap();
+    let bytes = VersionedMessage::V1(message).serialize();
+    let unsigned = solana_signature::Signature::default();
+    let wire = wire::assemble(&unsigned, &[unsigned], &bytes);
+    let refused = Err("the bytes are not one legacy or v0 transaction");
+    assert_eq!(wire::Transaction::decode(&wire), refused);
+}
+
+#[test]
 fn each_flaw_of_the_signers_has_its_code() {
     let changes: [(Change, Reason); 6] = [
         (

@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::scheme::Refusal;
+use crate::scheme::exact_svm::checked::{MintFee, Paid};
 use crate::scheme::exact_svm::effect::Effect;
-use crate::scheme::exact_svm::ledger::{Simulation, Unavailable};
+use crate::scheme::exact_svm::ledger::{Simulation, Unavailable, Validity};
 use crate::scheme::exact_svm::mint::Extension;
+use crate::scheme::exact_svm::work::{Expect, Kind, Work};
 
 async fn reason_of(case: Case) -> Reason {
     match case.verify().await {
@@ -163,6 +165,72 @@ async fn no_inner_instruction_gets_a_key_of_ours() {
         }]);
         let reason = reason_of(case).await;
         assert_eq!(reason, Reason::InvalidExactSvmFeePayerNotIsolated);
+    }
+}
+
+#[tokio::test]
+async fn a_message_about_to_expire_is_refused() {
+    for (blocks_left, v2, v1) in [
+        (50, None, None),
+        (
+            49,
+            Some(Reason::InvalidExactSvmTransactionSimulationFailed),
+            Some(Reason::TransactionSimulationFailed),
+        ),
+    ] {
+        for (case, expected) in [(Case::new(), v2), (Case::v1(), v1)] {
+            let case = Case {
+                blocks_left,
+                ..case
+            };
+            match expected {
+                Some(reason) => assert_eq!(reason_of(case).await, reason),
+                None => assert!(case.verify().await.is_ok()),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_row_carries_what_a_lane_and_a_watcher_need() {
+    let case = Case::new();
+    let sponsored = checked::check(Arc::new(cluster()), &case.payment()).unwrap();
+    let transfer = token::Transfer {
+        token_program: programs::TOKEN,
+        source: account_of(payer(), programs::TOKEN),
+        mint: USDC,
+        destination: account_of(pay_to(), programs::TOKEN),
+        authority: payer(),
+        amount: AMOUNT,
+    };
+    let validity = Validity {
+        last_valid_block_height: HEIGHT,
+        block_height: 0,
+    };
+    for (fee, gain) in [(MintFee::None, Some(AMOUNT)), (MintFee::Possible, None)] {
+        let paid = Paid {
+            kind: Kind::Transfer,
+            transfer: transfer.clone(),
+            fee,
+        };
+        let terms = terms::of(&sponsored, &paid, validity);
+        let work: Work = serde_json::from_str(&terms.work).unwrap();
+        assert_eq!(
+            work.wire(&solana_signature::Signature::default()),
+            case.wire()
+        );
+        assert_eq!(work.fee_payer, fee_payer());
+        assert_eq!(work.last_valid_block_height, HEIGHT + 16);
+        let expect: Expect = serde_json::from_str(&terms.expect).unwrap();
+        assert_eq!(expect.destination, transfer.destination);
+        assert_eq!((expect.amount, expect.gain), (AMOUNT, gain));
+        assert_eq!(terms.required_sender, Some(fee_payer().to_string()));
+        assert_eq!(terms.payer, payer().to_string());
+        assert_eq!(terms.pay_to, pay_to().to_string());
+        assert_eq!(
+            (terms.asset, terms.expires_at),
+            (USDC.to_string(), i64::MAX)
+        );
     }
 }
 

@@ -104,6 +104,19 @@ async fn a_wallet_pays_where_it_is_switched_on() {
 }
 
 #[tokio::test]
+async fn units_and_price_of_a_wallet_are_bounded_together() {
+    let mut case = wallet();
+    // 400 000 units at 50 000 micro-lamports.
+    case.policy.max_priority_fee = 20_000;
+    case.verify().await.unwrap();
+    case.policy.max_priority_fee = 19_999;
+    assert_eq!(
+        reason_of(&case).await,
+        Reason::InvalidExactSvmPriorityFeeTooHigh
+    );
+}
+
+#[tokio::test]
 async fn a_plain_payment_stays_plain_where_wallets_are_on() {
     let mut plain = Case::new();
     plain.policy.smart_wallet = Some(SmartWallet::default());
