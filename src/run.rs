@@ -1,5 +1,6 @@
 //! The only wiring: Config → Store → Chains → Registry → Facilitator → lanes, watchers, server. Tests call it too.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::facilitator::{Facilitator, Parts};
 use crate::hooks::Hooks;
 use crate::lifecycle::Lifecycle;
+use crate::protocol::Network;
 use crate::scheme::exact_evm::{self, ExactEvm};
 use crate::scheme::{Registry, Scheme};
 use crate::signer::{Local, Signer};
@@ -45,6 +47,11 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     .context("opening the database (DATABASE_URL)")?;
     store.migrate().await.context("migrating the database")?;
     let lifecycle = Lifecycle::default();
+    // Better no start than a network that is configured and not there.
+    anyhow::ensure!(
+        config.svm.networks.is_empty(),
+        "SVM_NETWORKS: this version has no lane that settles on Solana"
+    );
     let chains = connect(&config, &store, &clock, &hooks)?;
     let signers = read_keys(&config)?;
     let facilitator = Arc::new(Facilitator::new(Parts {
@@ -52,12 +59,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         store: store.clone(),
         clock,
         hooks,
-        network_names: config
-            .evm
-            .networks
-            .iter()
-            .filter_map(|n| Some((n.v1_name.clone()?, n.network.clone())))
-            .collect(),
+        network_names: network_names(&config),
         settle_timeout: config.settle.timeout,
         tasks: lifecycle.tasks().clone(),
         draining: lifecycle.draining(),
@@ -113,6 +115,15 @@ impl Running {
         self.store.close().await;
         served.is_ok() && !self.lifecycle.has_failed()
     }
+}
+
+/// The names that version 1 has for networks.
+fn network_names(config: &Config) -> BTreeMap<String, Network> {
+    let evm = config.evm.networks.iter().map(|n| (&n.v1_name, &n.network));
+    let svm = config.svm.networks.iter().map(|n| (&n.v1_name, &n.network));
+    evm.chain(svm)
+        .filter_map(|(name, network)| Some((name.clone()?, network.clone())))
+        .collect()
 }
 
 fn connect(

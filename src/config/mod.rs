@@ -26,6 +26,7 @@ use crate::secret::Secret;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems};
+pub use svm::TOKEN_2022_EXTENSIONS;
 
 /// The effective configuration: everything is decided here, nothing later reads the environment.
 #[derive(Debug, Clone)]

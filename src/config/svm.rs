@@ -9,8 +9,8 @@ use crate::secret::Secret;
 
 /// What the replaced systems served where nobody said.
 const USUAL: &str = "solana-devnet";
-/// Token-2022 extensions of mints by name; others by number.
-pub(crate) const EXTENSIONS: [&str; 9] = [
+/// The Token-2022 extensions that change what a payee gets; those without a name here have a number.
+pub const TOKEN_2022_EXTENSIONS: [&str; 9] = [
     "transfer_fee",
     "confidential_transfer",
     "default_account_state",
@@ -222,12 +222,12 @@ fn smart_wallets(text: &str) -> Parsed<SmartWallets> {
 }
 
 fn extension(text: &str) -> Parsed<String> {
-    if EXTENSIONS.contains(&text) || text.parse::<u16>().is_ok() {
+    if TOKEN_2022_EXTENSIONS.contains(&text) || text.parse::<u16>().is_ok() {
         return Ok(text.to_owned());
     }
     Err(format!(
         "must be a number or one of {}, not {}",
-        EXTENSIONS.join(", "),
+        TOKEN_2022_EXTENSIONS.join(", "),
         value::quote(text)
     ))
 }

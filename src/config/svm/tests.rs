@@ -240,6 +240,15 @@ fn nodes_come_from_the_operator_then_helius_then_the_public() {
 }
 
 #[test]
+fn a_provider_that_does_not_know_the_network_is_passed_over() {
+    let svm = svm(&[
+        ("SVM_NETWORKS", "solana-testnet"),
+        ("HELIUS_API_KEY", "h-key"),
+    ]);
+    assert_eq!(svm.networks[0].rpc_source, "public");
+}
+
+#[test]
 fn knows_the_tokens_of_a_network_and_takes_more() {
     let added = format!("{USDC},{MINT}");
     let svm = svm(&[("SVM_ASSETS_SOLANA_DEVNET", &added)]);

@@ -6,6 +6,7 @@ use solana_pubkey::Pubkey;
 
 use super::ledger::Ledger;
 use super::policy::Policy;
+use crate::config::SvmNetwork;
 use crate::protocol::Network;
 
 /// A network, who pays the fees there, and what they agree to pay for.
@@ -42,6 +43,28 @@ impl Assets {
 }
 
 impl Cluster {
+    /// The network as it is configured.
+    pub fn new(
+        config: &SvmNetwork,
+        policy: Policy,
+        fee_payers: Vec<Pubkey>,
+        ledger: Arc<dyn Ledger>,
+    ) -> Self {
+        let assets = if config.any_asset {
+            Assets::Any
+        } else {
+            Assets::Listed(config.assets.iter().map(|asset| asset.mint).collect())
+        };
+        Self {
+            network: config.network.clone(),
+            v1_name: config.v1_name.clone(),
+            fee_payers,
+            assets,
+            policy,
+            ledger,
+        }
+    }
+
     /// Whether there is something to pay with and somebody to pay for it.
     pub(super) fn is_usable(&self) -> bool {
         !self.assets.is_empty() && !self.fee_payers.is_empty()

@@ -6,6 +6,7 @@ use solana_pubkey::Pubkey;
 
 use super::mint::Extension;
 use super::programs;
+use crate::config::{SmartWallets, SvmPolicy};
 
 /// Bounds of one network. The defaults let stock clients and wallets pass and nobody drain the sponsor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,5 +77,100 @@ impl Default for SmartWallet {
             max_compute_units: 400_000,
             max_compute_unit_price: 50_000,
         }
+    }
+}
+
+impl From<&SvmPolicy> for Policy {
+    fn from(chosen: &SvmPolicy) -> Self {
+        let smart_wallet = match &chosen.smart_wallets {
+            SmartWallets::Off => None,
+            SmartWallets::Known => Some(SmartWallet::default()),
+            SmartWallets::Programs(programs) => Some(SmartWallet {
+                programs: programs.iter().copied().collect(),
+                ..SmartWallet::default()
+            }),
+        };
+        // A name that is none has not come through the configuration; it would allow nothing.
+        let extensions = chosen.token_2022_extensions.iter();
+        Self {
+            max_compute_units: chosen.max_compute_units,
+            max_compute_unit_price: chosen.max_compute_unit_price,
+            max_priority_fee: chosen.max_priority_fee,
+            max_required_signatures: chosen.max_required_signatures,
+            allowed_extensions: extensions
+                .filter_map(|name| Extension::parse(name))
+                .collect(),
+            smart_wallet,
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Environment};
+
+    fn policy(settings: &[(&str, &str)]) -> Policy {
+        let usual = [("EVM_NETWORKS", ""), ("DATABASE_URL", "sqlite://pay.db")];
+        let settings: Environment = usual.into_iter().chain(settings.iter().copied()).collect();
+        Policy::from(&Config::load(&settings).unwrap().svm.policy)
+    }
+
+    #[test]
+    fn the_settings_have_the_same_defaults() {
+        assert_eq!(policy(&[]), Policy::default());
+    }
+
+    #[test]
+    fn every_extension_that_can_be_set_is_known_here() {
+        let names = crate::config::TOKEN_2022_EXTENSIONS.join(",");
+        let policy = policy(&[("SVM_TOKEN_2022_EXTENSIONS", &format!("{names},27"))]);
+        let allowed: Vec<String> = policy
+            .allowed_extensions
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            allowed,
+            [
+                "transfer_fee",
+                "confidential_transfer",
+                "default_account_state",
+                "non_transferable",
+                "permanent_delegate",
+                "transfer_hook",
+                "confidential_transfer_fee",
+                "confidential_mint_burn",
+                "pausable",
+                "extension 27",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_operator_chooses_the_bounds_and_the_wallet_programs() {
+        let program = "SQDS4ep65T869zMMBKyuUq6aD6EgTu8psMjkvj52pCf";
+        let chosen = policy(&[
+            ("SVM_MAX_COMPUTE_UNITS", "40000"),
+            ("SVM_MAX_COMPUTE_UNIT_PRICE", "9"),
+            ("SVM_MAX_PRIORITY_FEE_LAMPORTS", "7"),
+            ("SVM_MAX_REQUIRED_SIGNATURES", "2"),
+            ("SVM_SMART_WALLETS", program),
+        ]);
+        let expected = Policy {
+            max_compute_units: 40_000,
+            max_compute_unit_price: 9,
+            max_priority_fee: 7,
+            max_required_signatures: 2,
+            smart_wallet: Some(SmartWallet {
+                programs: [program.parse().unwrap()].into(),
+                ..SmartWallet::default()
+            }),
+            ..Policy::default()
+        };
+        assert_eq!(chosen, expected);
+        let known = policy(&[("SVM_SMART_WALLETS", "on")]).smart_wallet;
+        assert_eq!(known, Some(SmartWallet::default()));
     }
 }
