@@ -1,0 +1,74 @@
+//! Solana's part of the wiring.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::Shared;
+use crate::chain::svm::{self, Chain, Lane, Reads, Watcher};
+use crate::config::{Svm, SvmNetwork};
+use crate::lifecycle::Lifecycle;
+use crate::scheme::Scheme;
+use crate::scheme::exact_svm::{Cluster, ExactSvm, Ledger, Policy};
+use crate::signer::svm::{Local, Signer};
+
+/// The networks and the keys that pay on them.
+pub(super) struct Wired {
+    chains: Vec<Arc<Chain>>,
+    signers: Vec<Arc<dyn Signer>>,
+    policy: Policy,
+}
+
+impl Wired {
+    pub(super) fn new(config: &Svm, shared: &Shared<'_>) -> anyhow::Result<Self> {
+        let read = |key| {
+            let signer = Local::parse(key).context("reading SVM_PRIVATE_KEY")?;
+            Ok(Arc::new(signer) as Arc<dyn Signer>)
+        };
+        let signers: anyhow::Result<_> = config.keys.iter().map(read).collect();
+        let connect = |network| Arc::new(connect(network, shared));
+        Ok(Self {
+            chains: config.networks.iter().map(connect).collect(),
+            signers: signers?,
+            policy: Policy::from(&config.policy),
+        })
+    }
+
+    pub(super) fn exact(&self) -> Box<dyn Scheme> {
+        let fee_payers: Vec<_> = self.signers.iter().map(|signer| signer.address()).collect();
+        let cluster = |chain: &Arc<Chain>| {
+            let ledger = Arc::clone(&chain.reads) as Arc<dyn Ledger>;
+            Cluster::new(
+                &chain.config,
+                self.policy.clone(),
+                fee_payers.clone(),
+                ledger,
+            )
+        };
+        Box::new(ExactSvm::new(self.chains.iter().map(cluster).collect()))
+    }
+
+    pub(super) fn start(&self, lifecycle: &Lifecycle) {
+        for chain in &self.chains {
+            let watcher = Watcher::new(Arc::clone(chain));
+            lifecycle.spawn("watcher", watcher.run(lifecycle.stopping()));
+            for signer in &self.signers {
+                let holder = uuid::Uuid::now_v7().to_string();
+                let lane = Lane::new(Arc::clone(chain), Arc::clone(signer), holder);
+                lifecycle.spawn("lane", lane.run(lifecycle.stopping()));
+            }
+        }
+    }
+}
+
+fn connect(network: &SvmNetwork, shared: &Shared<'_>) -> Chain {
+    let rpc = Arc::new(svm::connect(network, shared.client.clone()));
+    Chain {
+        config: network.clone(),
+        reads: Arc::new(Reads::new(Arc::clone(&rpc))),
+        rpc,
+        store: shared.store.clone(),
+        clock: shared.clock.clone(),
+        hooks: Arc::clone(shared.hooks),
+    }
+}
