@@ -31,5 +31,6 @@ mod secrets;
 mod signing;
 mod signing_svm;
 mod start;
+mod start_svm;
 mod store;
 mod supported;
