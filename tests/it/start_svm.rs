@@ -39,7 +39,12 @@ async fn a_node_of_another_network_is_not_believed() {
 
     let answer = facilitator.client().verify(&body(&scene).await).await;
 
-    assert_ne!(answer.body["isValid"], true, "{}", answer.text);
+    assert_eq!(
+        answer.reason(),
+        "unexpected_verify_error",
+        "{}",
+        answer.text
+    );
     assert!(facilitator.stop().await);
 }
 
@@ -52,7 +57,11 @@ async fn a_bound_of_the_sponsor_holds() {
 
     let answer = facilitator.client().verify(&body(&scene).await).await;
 
-    assert_eq!(answer.body["isValid"], false, "{}", answer.text);
+    assert_eq!(
+        answer.reason(),
+        "invalid_exact_svm_payload_transaction_instructions_compute_limit_instruction_too_high"
+    );
+    assert_eq!(answer.body["invalidMessage"], "at most 100");
     assert!(facilitator.stop().await);
 }
 
