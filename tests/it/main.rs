@@ -33,3 +33,5 @@ mod signing_svm;
 mod start;
 mod store;
 mod supported;
+mod svm_crash;
+mod svm_pay;
