@@ -31,12 +31,12 @@ pub struct Running {
     store: Store,
 }
 
-/// What the chains of every family are made with.
-struct Shared<'a> {
+/// What every chain gets.
+struct Shared {
     client: reqwest::Client,
-    store: &'a Store,
-    clock: &'a Clock,
-    hooks: &'a Arc<dyn Hooks>,
+    store: Store,
+    clock: Clock,
+    hooks: Arc<dyn Hooks>,
 }
 
 /// Starts everything and returns once requests are answered.
@@ -57,14 +57,14 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     let lifecycle = Lifecycle::default();
     let shared = Shared {
         client: rpc_client()?,
-        store: &store,
-        clock: &clock,
-        hooks: &hooks,
+        store: store.clone(),
+        clock: clock.clone(),
+        hooks: Arc::clone(&hooks),
     };
-    let evm = evm::Wired::new(&config.evm, &shared)?;
-    let svm = svm::Wired::new(&config.svm, &shared)?;
+    let evm = evm::Family::new(&config.evm, &shared)?;
+    let svm = svm::Family::new(&config.svm, &shared)?;
     let facilitator = Arc::new(Facilitator::new(Parts {
-        schemes: Registry::new(vec![evm.exact(), svm.exact()]),
+        schemes: Registry::new(vec![Box::new(evm.exact()), Box::new(svm.exact())]),
         store: store.clone(),
         clock,
         hooks,
@@ -136,7 +136,6 @@ fn network_names(config: &Config) -> BTreeMap<String, Network> {
         .collect()
 }
 
-/// Redirects would carry keys elsewhere; a node that is slow to connect to has a better neighbour.
 fn rpc_client() -> anyhow::Result<reqwest::Client> {
     reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(3))

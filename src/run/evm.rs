@@ -1,4 +1,4 @@
-//! EVM's part of the wiring.
+//! The wiring of EVM networks.
 
 use std::sync::Arc;
 
@@ -8,31 +8,41 @@ use super::Shared;
 use crate::chain::evm::{self, Chain, Lane, Reads, Watcher};
 use crate::config::{Evm, EvmNetwork};
 use crate::lifecycle::Lifecycle;
-use crate::scheme::Scheme;
 use crate::scheme::exact_evm::{self, ExactEvm};
 use crate::signer::{Local, Signer};
 
-/// The networks and the keys that pay on them.
-pub(super) struct Wired {
+/// Every EVM network and every key on it.
+pub(super) struct Family {
     chains: Vec<Arc<Chain>>,
     signers: Vec<Arc<dyn Signer>>,
 }
 
-impl Wired {
-    pub(super) fn new(config: &Evm, shared: &Shared<'_>) -> anyhow::Result<Self> {
-        let read = |key| {
-            let signer = Local::parse(key).context("reading EVM_PRIVATE_KEY")?;
-            Ok(Arc::new(signer) as Arc<dyn Signer>)
+impl Family {
+    pub(super) fn new(config: &Evm, shared: &Shared) -> anyhow::Result<Self> {
+        let chain = |network: &EvmNetwork| {
+            Arc::new(Chain {
+                config: network.clone(),
+                rpc: Arc::new(evm::connect(network, shared.client.clone())),
+                store: shared.store.clone(),
+                clock: shared.clock.clone(),
+                hooks: Arc::clone(&shared.hooks),
+            })
         };
-        let signers: anyhow::Result<_> = config.keys.iter().map(read).collect();
-        let connect = |network| Arc::new(connect(network, shared));
+        let read = |key| {
+            let key = Local::parse(key).context("reading EVM_PRIVATE_KEY")?;
+            Ok(Arc::new(key) as Arc<dyn Signer>)
+        };
         Ok(Self {
-            chains: config.networks.iter().map(connect).collect(),
-            signers: signers?,
+            chains: config.networks.iter().map(chain).collect(),
+            signers: config
+                .keys
+                .iter()
+                .map(read)
+                .collect::<anyhow::Result<_>>()?,
         })
     }
 
-    pub(super) fn exact(&self) -> Box<dyn Scheme> {
+    pub(super) fn exact(&self) -> ExactEvm {
         let addresses: Vec<_> = self.signers.iter().map(|signer| signer.address()).collect();
         // Any account will do for reads; one that pays the gas is closest to what will happen.
         let reader = addresses.first().copied().unwrap_or_default();
@@ -40,7 +50,7 @@ impl Wired {
             let reads = Arc::new(Reads::new(Arc::clone(&chain.rpc), reader));
             exact_evm::Chain::new(chain.config.clone(), reads, addresses.clone())
         };
-        Box::new(ExactEvm::new(self.chains.iter().map(chain).collect()))
+        ExactEvm::new(self.chains.iter().map(chain).collect())
     }
 
     pub(super) fn start(&self, lifecycle: &Lifecycle) {
@@ -53,15 +63,5 @@ impl Wired {
                 lifecycle.spawn("lane", lane.run(lifecycle.stopping()));
             }
         }
-    }
-}
-
-fn connect(network: &EvmNetwork, shared: &Shared<'_>) -> Chain {
-    Chain {
-        config: network.clone(),
-        rpc: Arc::new(evm::connect(network, shared.client.clone())),
-        store: shared.store.clone(),
-        clock: shared.clock.clone(),
-        hooks: Arc::clone(shared.hooks),
     }
 }

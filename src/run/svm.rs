@@ -1,4 +1,4 @@
-//! Solana's part of the wiring.
+//! The wiring of Solana networks.
 
 use std::sync::Arc;
 
@@ -8,33 +8,45 @@ use super::Shared;
 use crate::chain::svm::{self, Chain, Lane, Reads, Watcher};
 use crate::config::{Svm, SvmNetwork};
 use crate::lifecycle::Lifecycle;
-use crate::scheme::Scheme;
 use crate::scheme::exact_svm::{Cluster, ExactSvm, Ledger, Policy};
 use crate::signer::svm::{Local, Signer};
 
-/// The networks and the keys that pay on them.
-pub(super) struct Wired {
+/// Every Solana network and every fee payer on it.
+pub(super) struct Family {
     chains: Vec<Arc<Chain>>,
     signers: Vec<Arc<dyn Signer>>,
     policy: Policy,
 }
 
-impl Wired {
-    pub(super) fn new(config: &Svm, shared: &Shared<'_>) -> anyhow::Result<Self> {
-        let read = |key| {
-            let signer = Local::parse(key).context("reading SVM_PRIVATE_KEY")?;
-            Ok(Arc::new(signer) as Arc<dyn Signer>)
+impl Family {
+    pub(super) fn new(config: &Svm, shared: &Shared) -> anyhow::Result<Self> {
+        let chain = |network: &SvmNetwork| {
+            let rpc = Arc::new(svm::connect(network, shared.client.clone()));
+            Arc::new(Chain {
+                config: network.clone(),
+                reads: Arc::new(Reads::new(Arc::clone(&rpc))),
+                rpc,
+                store: shared.store.clone(),
+                clock: shared.clock.clone(),
+                hooks: Arc::clone(&shared.hooks),
+            })
         };
-        let signers: anyhow::Result<_> = config.keys.iter().map(read).collect();
-        let connect = |network| Arc::new(connect(network, shared));
+        let read = |key| {
+            let key = Local::parse(key).context("reading SVM_PRIVATE_KEY")?;
+            Ok(Arc::new(key) as Arc<dyn Signer>)
+        };
         Ok(Self {
-            chains: config.networks.iter().map(connect).collect(),
-            signers: signers?,
+            chains: config.networks.iter().map(chain).collect(),
+            signers: config
+                .keys
+                .iter()
+                .map(read)
+                .collect::<anyhow::Result<_>>()?,
             policy: Policy::from(&config.policy),
         })
     }
 
-    pub(super) fn exact(&self) -> Box<dyn Scheme> {
+    pub(super) fn exact(&self) -> ExactSvm {
         let fee_payers: Vec<_> = self.signers.iter().map(|signer| signer.address()).collect();
         let cluster = |chain: &Arc<Chain>| {
             let ledger = Arc::clone(&chain.reads) as Arc<dyn Ledger>;
@@ -45,7 +57,7 @@ impl Wired {
                 ledger,
             )
         };
-        Box::new(ExactSvm::new(self.chains.iter().map(cluster).collect()))
+        ExactSvm::new(self.chains.iter().map(cluster).collect())
     }
 
     pub(super) fn start(&self, lifecycle: &Lifecycle) {
@@ -58,17 +70,5 @@ impl Wired {
                 lifecycle.spawn("lane", lane.run(lifecycle.stopping()));
             }
         }
-    }
-}
-
-fn connect(network: &SvmNetwork, shared: &Shared<'_>) -> Chain {
-    let rpc = Arc::new(svm::connect(network, shared.client.clone()));
-    Chain {
-        config: network.clone(),
-        reads: Arc::new(Reads::new(Arc::clone(&rpc))),
-        rpc,
-        store: shared.store.clone(),
-        clock: shared.clock.clone(),
-        hooks: Arc::clone(shared.hooks),
     }
 }

@@ -34,3 +34,5 @@ mod start;
 mod start_svm;
 mod store;
 mod supported;
+mod svm_crash;
+mod svm_pay;

@@ -16,4 +16,5 @@ pub(crate) mod scratch;
 pub(crate) mod sign;
 pub(crate) mod sign_svm;
 pub(crate) mod svm_wire;
+pub(crate) mod svm_world;
 pub(crate) mod world;
