@@ -51,7 +51,8 @@ create table transactions (
   id text primary key,
   network text not null,
   signer text not null,
-  account_nonce bigint not null,
+  -- null where the chain has none; nulls are distinct
+  account_nonce bigint,
   state text not null,
   created_at bigint not null,
   updated_at bigint not null,
@@ -101,7 +102,7 @@ create table lanes (
   primary key (network, signer)
 );
 
--- Gas paid per UTC day, in gwei so that it can be added.
+-- Gas paid per UTC day in billionths of the native coin, gwei or lamports, so that it can be added.
 create table spending (
   network text not null,
   signer text not null,

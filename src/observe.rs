@@ -2,6 +2,7 @@
 
 use tracing::{debug, error, info, warn};
 
+use crate::chain;
 use crate::chain::evm::broadcast::Class;
 use crate::protocol::Network;
 use crate::store::{self, Mined, Verdict};
@@ -43,8 +44,8 @@ pub fn chain_trouble(network: &Network, cause: &dyn std::error::Error) {
     warn!(payment.network = %network, cause = chain_of(cause), "a node could not be asked");
 }
 
-pub fn wrong_chain(network: &Network, chain_id: u64) {
-    error!(payment.network = %network, chain.id = chain_id, "the node is on another chain; nothing is verified or sent there");
+pub fn wrong_chain(network: &Network, chain: &str) {
+    error!(payment.network = %network, chain.id = chain, "the node is on another chain; nothing is verified or sent there");
 }
 
 pub fn store_trouble(cause: &store::Error) {
@@ -104,6 +105,17 @@ pub fn sent(network: &Network, hash: &str, class: Class) {
             warn!(payment.network = %network, transaction = hash, ?class, "a transaction was not plainly accepted");
         }
     }
+}
+
+/// Bytes went to every send endpoint; a refusal is no verdict where the same bytes are sent again and again.
+pub fn handed_over<T>(network: &Network, hash: &str, answers: &[Result<T, chain::Error>]) {
+    if answers.iter().any(Result::is_ok) {
+        info!(payment.network = %network, transaction = hash, "a transaction was sent");
+        return;
+    }
+    let cause = answers.iter().find_map(|answer| answer.as_ref().err());
+    let cause = cause.map(|cause| chain_of(cause));
+    warn!(payment.network = %network, transaction = hash, cause, "a transaction was not plainly accepted");
 }
 
 pub fn resumed(network: &Network, hash: &str) {

@@ -1,5 +1,9 @@
 //! The only wiring: Config → Store → Chains → Registry → Facilitator → lanes, watchers, server. Tests call it too.
 
+mod evm;
+mod svm;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +12,13 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::chain::evm::{Chain, Lane, Reads, Rpc, Watcher};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::facilitator::{Facilitator, Parts};
 use crate::hooks::Hooks;
 use crate::lifecycle::Lifecycle;
-use crate::scheme::exact_evm::{self, ExactEvm};
-use crate::scheme::{Registry, Scheme};
-use crate::signer::{Local, Signer};
+use crate::protocol::Network;
+use crate::scheme::Registry;
 use crate::store::Store;
 use crate::{http, observe};
 
@@ -27,6 +29,14 @@ pub struct Running {
     notice: Duration,
     server: JoinHandle<()>,
     store: Store,
+}
+
+/// What every chain gets.
+struct Shared {
+    client: reqwest::Client,
+    store: Store,
+    clock: Clock,
+    hooks: Arc<dyn Hooks>,
 }
 
 /// Starts everything and returns once requests are answered.
@@ -45,19 +55,20 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     .context("opening the database (DATABASE_URL)")?;
     store.migrate().await.context("migrating the database")?;
     let lifecycle = Lifecycle::default();
-    let chains = connect(&config, &store, &clock, &hooks)?;
-    let signers = read_keys(&config)?;
+    let shared = Shared {
+        client: rpc_client()?,
+        store: store.clone(),
+        clock: clock.clone(),
+        hooks: Arc::clone(&hooks),
+    };
+    let evm = evm::Family::new(&config.evm, &shared)?;
+    let svm = svm::Family::new(&config.svm, &shared)?;
     let facilitator = Arc::new(Facilitator::new(Parts {
-        schemes: Registry::new(schemes(&chains, &signers)),
+        schemes: Registry::new(vec![Box::new(evm.exact()), Box::new(svm.exact())]),
         store: store.clone(),
         clock,
         hooks,
-        network_names: config
-            .evm
-            .networks
-            .iter()
-            .filter_map(|n| Some((n.v1_name.clone()?, n.network.clone())))
-            .collect(),
+        network_names: network_names(&config),
         settle_timeout: config.settle.timeout,
         tasks: lifecycle.tasks().clone(),
         draining: lifecycle.draining(),
@@ -72,7 +83,8 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         &config.settle,
         lifecycle.draining(),
     );
-    start_chains(&lifecycle, &chains, &signers);
+    evm.start(&lifecycle);
+    svm.start(&lifecycle);
     let (closing, notice) = (lifecycle.closing(), config.server.drain_notice);
     let server = lifecycle.tasks().spawn(async move {
         http::serve(listener, router, &config.server, closing).await;
@@ -115,59 +127,21 @@ impl Running {
     }
 }
 
-fn connect(
-    config: &Config,
-    store: &Store,
-    clock: &Clock,
-    hooks: &Arc<dyn Hooks>,
-) -> anyhow::Result<Vec<Arc<Chain>>> {
-    let client = reqwest::Client::builder()
+/// The names that version 1 has for networks.
+fn network_names(config: &Config) -> BTreeMap<String, Network> {
+    let evm = config.evm.networks.iter().map(|n| (&n.v1_name, &n.network));
+    let svm = config.svm.networks.iter().map(|n| (&n.v1_name, &n.network));
+    evm.chain(svm)
+        .filter_map(|(name, network)| Some((name.clone()?, network.clone())))
+        .collect()
+}
+
+fn rpc_client() -> anyhow::Result<reqwest::Client> {
+    reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(3))
         .pool_idle_timeout(Duration::from_mins(1))
         .tcp_nodelay(true)
         .redirect(reqwest::redirect::Policy::none())
         .build()
-        .context("building the RPC client")?;
-    let chain = |network: &crate::config::EvmNetwork| {
-        Arc::new(Chain {
-            config: network.clone(),
-            rpc: Arc::new(Rpc::new(network, client.clone())),
-            store: store.clone(),
-            clock: clock.clone(),
-            hooks: Arc::clone(hooks),
-        })
-    };
-    Ok(config.evm.networks.iter().map(chain).collect())
-}
-
-fn read_keys(config: &Config) -> anyhow::Result<Vec<Arc<dyn Signer>>> {
-    let read = |key| {
-        Ok(Arc::new(Local::parse(key).context("reading EVM_PRIVATE_KEY")?) as Arc<dyn Signer>)
-    };
-    config.evm.keys.iter().map(read).collect()
-}
-
-fn schemes(chains: &[Arc<Chain>], signers: &[Arc<dyn Signer>]) -> Vec<Box<dyn Scheme>> {
-    let addresses: Vec<_> = signers.iter().map(|signer| signer.address()).collect();
-    // Any account will do for reads; one that pays the gas is closest to what will happen.
-    let reader = addresses.first().copied().unwrap_or_default();
-    let chain = |chain: &Arc<Chain>| {
-        let reads = Arc::new(Reads::new(Arc::clone(&chain.rpc), reader));
-        exact_evm::Chain::new(chain.config.clone(), reads, addresses.clone())
-    };
-    vec![Box::new(ExactEvm::new(chains.iter().map(chain).collect()))]
-}
-
-fn start_chains(lifecycle: &Lifecycle, chains: &[Arc<Chain>], signers: &[Arc<dyn Signer>]) {
-    for chain in chains {
-        lifecycle.spawn(
-            "watcher",
-            Watcher::new(Arc::clone(chain)).run(lifecycle.stopping()),
-        );
-        for signer in signers {
-            let holder = uuid::Uuid::now_v7().to_string();
-            let lane = Lane::new(Arc::clone(chain), Arc::clone(signer), holder);
-            lifecycle.spawn("lane", lane.run(lifecycle.stopping()));
-        }
-    }
+        .context("building the RPC client")
 }

@@ -1,7 +1,5 @@
 //! The EVM networks to serve: which, over which nodes, with which tokens and limits.
 
-use std::fs;
-
 use alloy::primitives::Address;
 
 use super::networks::{Catalogue, Facts};
@@ -20,7 +18,7 @@ struct Shared {
 }
 
 /// Reads everything about EVM. Keys stay empty where none is given: whether one is needed is decided elsewhere.
-pub(super) fn read(reader: &mut Reader<'_>) -> Evm {
+pub(super) fn read(reader: &mut Reader<'_>, catalogue: &Catalogue) -> Evm {
     let keys = keys(reader);
     let shared = Shared {
         alchemy: reader.secret("ALCHEMY_API_KEY", value::api_key),
@@ -28,9 +26,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Evm {
         any_asset: reader.value("EVM_ANY_ASSET", value::flag),
         factories: factories(reader),
     };
-    let catalogue = catalogue(reader);
-    let selected = selected(reader, &catalogue);
-    refuse_unknown_names(reader, &catalogue, &selected);
+    let selected = selected(reader, catalogue);
+    refuse_unknown_names(reader, catalogue, &selected);
     let networks = selected
         .into_iter()
         .map(|facts| network(reader, facts, &shared))
@@ -41,7 +38,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Evm {
 fn keys(reader: &mut Reader<'_>) -> Vec<Secret> {
     let keys = reader.secrets("EVM_PRIVATE_KEY", value::private_key);
     let keys = keys.unwrap_or_default();
-    if has_twins(&keys) {
+    if value::has_twins(&keys) {
         reader.problem("EVM_PRIVATE_KEY", "must not name the same key twice");
     }
     keys
@@ -51,36 +48,10 @@ fn factories(reader: &mut Reader<'_>) -> Vec<Factory> {
     let factories = reader.each("EIP6492_FACTORIES", value::factory);
     let factories = factories.unwrap_or_default();
     let addresses: Vec<Address> = factories.iter().map(|factory| factory.address).collect();
-    if has_twins(&addresses) {
+    if value::has_twins(&addresses) {
         reader.problem("EIP6492_FACTORIES", "must not name the same factory twice");
     }
     factories
-}
-
-/// The known networks; the embedded ones alone where the operator's file cannot be used.
-fn catalogue(reader: &mut Reader<'_>) -> Catalogue {
-    let text = match reader
-        .environment
-        .get("NETWORKS_FILE")
-        .map(fs::read_to_string)
-    {
-        None => None,
-        Some(Ok(text)) => Some(text),
-        Some(Err(error)) => {
-            let kind = error.kind();
-            reader.problem(
-                "NETWORKS_FILE",
-                format!("names a file that cannot be read: {kind}"),
-            );
-            None
-        }
-    };
-    Catalogue::read(text.as_deref()).unwrap_or_else(|messages| {
-        for message in messages {
-            reader.problem("NETWORKS_FILE", message);
-        }
-        Catalogue::read(None).expect("a test reads the embedded networks.toml")
-    })
 }
 
 /// The networks that `EVM_NETWORKS` names, in its order. Unset means the default; set to nothing means none.
@@ -137,7 +108,8 @@ fn find(catalogue: &Catalogue, entry: &str) -> Parsed<Facts> {
 fn refuse_unknown_names(reader: &mut Reader<'_>, catalogue: &Catalogue, selected: &[Facts]) {
     let families = variables::ALL
         .iter()
-        .filter_map(variables::Variable::family);
+        .filter_map(variables::Variable::family)
+        .filter(|family| family.starts_with("EVM_"));
     let families: Vec<&str> = families.collect();
     for name in reader.environment.names() {
         let Some(suffix) = families.iter().find_map(|family| name.strip_prefix(family)) else {
@@ -159,9 +131,9 @@ fn network(reader: &mut Reader<'_>, facts: Facts, shared: &Shared) -> EvmNetwork
         .and_then(|name| reader.each(&name, value::endpoint))
         .unwrap_or_default();
     let max_fee = variable_for(reader, "EVM_MAX_FEE_GWEI_", &facts)
-        .and_then(|name| reader.optional(&name, |text| positive(text, 9)));
+        .and_then(|name| reader.optional(&name, |text| value::positive(text, 9)));
     let spend_cap = variable_for(reader, "EVM_DAILY_SPEND_CAP_", &facts)
-        .and_then(|name| reader.optional(&name, |text| positive(text, 18)));
+        .and_then(|name| reader.optional(&name, |text| value::positive(text, 18)));
     let max_fee_per_gas = max_fee.unwrap_or(facts.max_fee_per_gas);
     EvmNetwork {
         network: Network::eip155(facts.chain_id),
@@ -253,24 +225,6 @@ fn variable_for(reader: &mut Reader<'_>, family: &str, facts: &Facts) -> Option<
         (false, true) => Some(by_id),
         (false, false) => None,
     }
-}
-
-fn positive(text: &str, decimals: usize) -> Parsed<u128> {
-    match value::units(text, decimals)? {
-        0 => Err("must not be zero".to_owned()),
-        amount => Ok(amount),
-    }
-}
-
-fn has_twins<T: PartialEq>(values: &[T]) -> bool {
-    let mut rest = values;
-    while let Some((first, others)) = rest.split_first() {
-        if others.contains(first) {
-            return true;
-        }
-        rest = others;
-    }
-    false
 }
 
 #[cfg(test)]

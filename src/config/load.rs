@@ -1,5 +1,6 @@
 //! From the environment to a [`Config`]: reads every section, then asks whether they fit together.
 
+use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,11 +8,12 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
+use super::networks::Catalogue;
 use super::problem::{Problem, Problems};
 use super::reader::Reader;
 use super::value::{self, Parsed};
 use super::{
-    Auth, Config, Cors, Environment, Log, Server, Settle, Store, evm, throwaway, validate,
+    Auth, Config, Cors, Environment, Log, Server, Settle, Store, evm, svm, throwaway, validate,
     variables,
 };
 use crate::secret::Secret;
@@ -26,13 +28,15 @@ impl Config {
     pub fn load(environment: &Environment) -> Result<Self, Problems> {
         let mut reader = Reader::new(environment);
         let data_dir = reader.value("DATA_DIR", data_dir);
+        let catalogue = catalogue(&mut reader);
         let mut config = Self {
             server: server(&mut reader),
             store: store(&mut reader, &data_dir),
             data_dir,
             auth: auth(&mut reader),
             settle: settle(&mut reader),
-            evm: evm::read(&mut reader),
+            evm: evm::read(&mut reader, &catalogue),
+            svm: svm::read(&mut reader, &catalogue),
             log: log(&mut reader),
             notes: Vec::new(),
         };
@@ -44,6 +48,32 @@ impl Config {
         config.notes = reader.notes;
         Ok(config)
     }
+}
+
+/// The known networks; the embedded ones alone where the operator's file cannot be used.
+fn catalogue(reader: &mut Reader<'_>) -> Catalogue {
+    let text = match reader
+        .environment
+        .get("NETWORKS_FILE")
+        .map(fs::read_to_string)
+    {
+        None => None,
+        Some(Ok(text)) => Some(text),
+        Some(Err(error)) => {
+            let kind = error.kind();
+            reader.problem(
+                "NETWORKS_FILE",
+                format!("names a file that cannot be read: {kind}"),
+            );
+            None
+        }
+    };
+    Catalogue::read(text.as_deref()).unwrap_or_else(|messages| {
+        for message in messages {
+            reader.problem("NETWORKS_FILE", message);
+        }
+        Catalogue::read(None).expect("a test reads the embedded networks.toml")
+    })
 }
 
 fn server(reader: &mut Reader<'_>) -> Server {
@@ -134,7 +164,7 @@ fn prepare(reader: &mut Reader<'_>, config: &mut Config) {
     let keeps_store = !reader.has_secret("DATABASE_URL");
     let needs_key = config.evm.keys.is_empty() && !config.evm.networks.is_empty();
     if (keeps_store || needs_key)
-        && let Err(error) = std::fs::create_dir_all(&config.data_dir)
+        && let Err(error) = fs::create_dir_all(&config.data_dir)
     {
         let kind = error.kind();
         reader.problem(
@@ -157,7 +187,14 @@ fn prepare(reader: &mut Reader<'_>, config: &mut Config) {
 }
 
 fn throwaway_note(reader: &Reader<'_>, config: &Config, key: &Secret) -> String {
-    let configured = ["EVM_NETWORKS", "DATABASE_URL", "DATABASE_URL_FILE"];
+    let configured = [
+        "EVM_NETWORKS",
+        "SVM_NETWORKS",
+        "SVM_PRIVATE_KEY",
+        "SVM_PRIVATE_KEY_FILE",
+        "DATABASE_URL",
+        "DATABASE_URL_FILE",
+    ];
     let is_untouched = configured
         .iter()
         .all(|name| !reader.environment.is_set(name));

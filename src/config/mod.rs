@@ -8,6 +8,7 @@ mod networks;
 mod problem;
 mod reader;
 mod summary;
+mod svm;
 pub mod throwaway;
 mod validate;
 mod value;
@@ -18,12 +19,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use alloy::primitives::Address;
+use solana_pubkey::Pubkey;
 
 use crate::protocol::Network;
 use crate::secret::Secret;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems};
+pub use svm::TOKEN_2022_EXTENSIONS;
 
 /// The effective configuration: everything is decided here, nothing later reads the environment.
 #[derive(Debug, Clone)]
@@ -35,6 +38,7 @@ pub struct Config {
     pub auth: Auth,
     pub settle: Settle,
     pub evm: Evm,
+    pub svm: Svm,
     pub log: Log,
     /// What was decided for the operator, one sentence each, said at start.
     pub notes: Vec<String>,
@@ -159,4 +163,72 @@ pub struct Domain {
 pub struct Factory {
     pub address: Address,
     pub gas: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Svm {
+    /// Keypairs of 64 bytes, base58; one lane per network and key.
+    pub keys: Vec<Secret>,
+    pub networks: Vec<SvmNetwork>,
+    pub policy: SvmPolicy,
+}
+
+/// One Solana network with everything the chain room needs to know about it.
+#[derive(Debug, Clone)]
+pub struct SvmNetwork {
+    /// `solana:` and the first 32 characters of the genesis hash.
+    pub network: Network,
+    /// Operator-facing name: `solana-devnet`.
+    pub name: String,
+    /// Name in protocol version 1, where it has one.
+    pub v1_name: Option<String>,
+    pub testnet: bool,
+    /// Read endpoints in order of preference; the URLs may carry keys.
+    pub rpc_urls: Vec<Secret>,
+    /// Endpoints that signed transactions go to; the read endpoints where none are set.
+    pub send_urls: Vec<Secret>,
+    /// Where the URLs came from, for the log: `explicit`, `helius`, `public`.
+    pub rpc_source: &'static str,
+    pub assets: Vec<SvmAsset>,
+    /// Whether assets that are not listed may be paid with.
+    pub any_asset: bool,
+    pub block_time: Duration,
+    /// Most that one signer may spend on this network in a UTC day, lamports.
+    pub daily_spend_cap: u128,
+}
+
+/// A token that may be paid with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SvmAsset {
+    pub mint: Pubkey,
+    pub symbol: String,
+    pub decimals: Option<u8>,
+    /// Whether the mint belongs to Token-2022; `None` where nobody said.
+    pub token_2022: Option<bool>,
+}
+
+/// What a sponsor of Solana transactions agrees to pay for, on every network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SvmPolicy {
+    /// Most compute units of a plain transfer.
+    pub max_compute_units: u32,
+    /// Highest price of a compute unit, micro-lamports.
+    pub max_compute_unit_price: u64,
+    /// Most lamports that units and price may come to together.
+    pub max_priority_fee: u64,
+    /// Most signatures that a transaction may require, ours among them: each costs 5 000 lamports.
+    pub max_required_signatures: u8,
+    pub smart_wallets: SmartWallets,
+    /// Token-2022 extensions that change what the payee gets, and are accepted all the same.
+    pub token_2022_extensions: Vec<String>,
+}
+
+/// Whose wallet programs may be run in a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SmartWallets {
+    Off,
+    /// The programs that the scheme knows.
+    Known,
+    /// These programs and no others.
+    Programs(Vec<Pubkey>),
 }

@@ -1,5 +1,7 @@
 //! Facts about networks: the embedded `config/networks.toml`, and the operator's file laid over it field by field.
 
+pub(super) mod svm;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -41,13 +43,21 @@ pub(super) struct Facts {
 
 /// All networks known by name.
 #[derive(Debug, Clone)]
-pub(super) struct Catalogue(BTreeMap<String, Facts>);
+pub(super) struct Catalogue {
+    evm: BTreeMap<String, Facts>,
+    svm: BTreeMap<String, svm::Facts>,
+}
+
+/// The rows of a file before they are read, by name.
+type Rows = BTreeMap<String, Table>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
     #[serde(default)]
-    networks: BTreeMap<String, Table>,
+    networks: Rows,
+    #[serde(default)]
+    svm: Rows,
 }
 
 #[derive(Deserialize)]
@@ -97,33 +107,26 @@ struct DomainRow {
 impl Catalogue {
     /// The embedded facts, with an operator's file laid over them where there is one. Errors are about that file.
     pub(super) fn read(extension: Option<&str>) -> Result<Self, Vec<String>> {
-        let mut rows = document(EMBEDDED).expect("a test reads the embedded networks.toml");
+        let mut known = document(EMBEDDED).expect("a test reads the embedded networks.toml");
         if let Some(text) = extension {
-            let document = document(text).map_err(|message| vec![message])?;
-            for (name, fields) in document {
-                rows.entry(name).or_default().extend(fields);
-            }
+            let ours = document(text).map_err(|message| vec![message])?;
+            lay_over(&mut known.networks, ours.networks);
+            lay_over(&mut known.svm, ours.svm);
         }
-        let mut known = BTreeMap::new();
         let mut problems = Vec::new();
-        for (name, fields) in rows {
-            match Facts::read(&name, fields) {
-                Ok(facts) => {
-                    known.insert(name, facts);
-                }
-                Err(message) => problems.push(format!("[networks.{name}] {message}")),
-            }
-        }
-        problems.extend(shared_chain_ids(&known));
+        let evm = each_row("networks", known.networks, &mut problems, Facts::read);
+        problems.extend(shared_chain_ids(&evm));
+        let svm = each_row("svm", known.svm, &mut problems, svm::Facts::read);
+        problems.extend(svm::shared_genesis(&svm));
         if problems.is_empty() {
-            Ok(Self(known))
+            Ok(Self { evm, svm })
         } else {
             Err(problems)
         }
     }
 
     pub(super) fn by_name(&self, name: &str) -> Option<&Facts> {
-        self.0.get(name)
+        self.evm.get(name)
     }
 
     pub(super) fn by_chain_id(&self, chain_id: u64) -> Option<&Facts> {
@@ -131,8 +134,37 @@ impl Catalogue {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Facts> {
-        self.0.values()
+        self.evm.values()
     }
+
+    pub(super) fn svm(&self) -> impl Iterator<Item = &svm::Facts> {
+        self.svm.values()
+    }
+}
+
+fn lay_over(known: &mut Rows, ours: Rows) {
+    for (name, fields) in ours {
+        known.entry(name).or_default().extend(fields);
+    }
+}
+
+/// Reads the rows of a section, and goes on after one that is wrong.
+fn each_row<T>(
+    section: &str,
+    rows: Rows,
+    problems: &mut Vec<String>,
+    read: impl Fn(&str, Table) -> Parsed<T>,
+) -> BTreeMap<String, T> {
+    let mut known = BTreeMap::new();
+    for (name, fields) in rows {
+        match read(&name, fields) {
+            Ok(facts) => {
+                known.insert(name, facts);
+            }
+            Err(message) => problems.push(format!("[{section}.{name}] {message}")),
+        }
+    }
+    known
 }
 
 impl Facts {
@@ -151,12 +183,11 @@ impl Facts {
 
     /// The end of a variable's name that means this network.
     pub(super) fn suffix(&self) -> String {
-        self.name.to_uppercase().replace(['-', ':'], "_")
+        suffix(&self.name)
     }
 
     fn read(name: &str, fields: Table) -> Parsed<Self> {
-        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if name.is_empty() || !name.bytes().all(fits) || name.starts_with("eip155") {
+        if !is_name(name) || name.starts_with("eip155") {
             return Err(
                 "a name has lower-case letters, digits and -, and does not begin with eip155"
                     .to_owned(),
@@ -245,13 +276,12 @@ impl AssetRow {
 }
 
 /// Reads a file; an error says where, and does not quote the line: a URL in it may carry a key.
-fn document(text: &str) -> Parsed<BTreeMap<String, Table>> {
-    let document: Document = toml::from_str(text).map_err(|error| {
+fn document(text: &str) -> Parsed<Document> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start));
         let line = before.map_or(1, |before| before.matches('\n').count() + 1);
         format!("line {line}: {}", error.message())
-    })?;
-    Ok(document.networks)
+    })
 }
 
 fn shared_chain_ids(known: &BTreeMap<String, Facts>) -> Vec<String> {
@@ -266,6 +296,15 @@ fn shared_chain_ids(known: &BTreeMap<String, Facts>) -> Vec<String> {
         }
     }
     problems
+}
+
+fn is_name(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty() && text.bytes().all(fits)
+}
+
+fn suffix(name: &str) -> String {
+    name.to_uppercase().replace(['-', ':'], "_")
 }
 
 fn in_range<T: PartialOrd + Display>(

@@ -2,8 +2,9 @@
 
 use url::Url;
 
-use super::{Config, Cors, EvmNetwork, Store, throwaway};
+use super::{Config, Cors, EvmNetwork, Store, SvmNetwork, throwaway};
 use crate::secret::Secret;
+use crate::signer::svm::{Local, Signer};
 
 impl Config {
     /// What will be done, one line each.
@@ -17,6 +18,10 @@ impl Config {
             lines.push(format!("EVM signer: {address}"));
         }
         lines.extend(self.evm.networks.iter().map(EvmNetwork::line));
+        for signer in self.svm.keys.iter().flat_map(Local::parse) {
+            lines.push(format!("Solana signer: {}", signer.address()));
+        }
+        lines.extend(self.svm.networks.iter().map(SvmNetwork::line));
         lines
     }
 
@@ -58,29 +63,53 @@ impl Store {
 
 impl EvmNetwork {
     fn line(&self) -> String {
-        let kind = if self.testnet { "testnet" } else { "mainnet" };
-        let symbols: Vec<&str> = self
-            .assets
-            .iter()
-            .map(|asset| asset.symbol.as_str())
-            .collect();
-        let tokens = match (self.any_asset, symbols.is_empty()) {
-            (true, _) => "any".to_owned(),
-            (false, true) => "none".to_owned(),
-            (false, false) => symbols.join(", "),
-        };
-        let sends = if self.send_urls.is_empty() {
-            String::new()
-        } else {
-            format!(", sends to {}", hosts(&self.send_urls))
-        };
+        let symbols = self.assets.iter().map(|asset| asset.symbol.as_str());
         format!(
-            "{} (chain {}, {kind}): {} nodes {}{sends}; tokens: {tokens}",
+            "{} (chain {}, {}): {} nodes {}{}; tokens: {}",
             self.name,
             self.chain_id,
+            kind(self.testnet),
             self.rpc_source,
             hosts(&self.rpc_urls),
+            sends(&self.send_urls),
+            tokens(self.any_asset, symbols),
         )
+    }
+}
+
+impl SvmNetwork {
+    fn line(&self) -> String {
+        let symbols = self.assets.iter().map(|asset| asset.symbol.as_str());
+        format!(
+            "{} ({}, {}): {} nodes {}{}; tokens: {}",
+            self.name,
+            self.network,
+            kind(self.testnet),
+            self.rpc_source,
+            hosts(&self.rpc_urls),
+            sends(&self.send_urls),
+            tokens(self.any_asset, symbols),
+        )
+    }
+}
+
+fn kind(testnet: bool) -> &'static str {
+    if testnet { "testnet" } else { "mainnet" }
+}
+
+fn sends(urls: &[Secret]) -> String {
+    if urls.is_empty() {
+        return String::new();
+    }
+    format!(", sends to {}", hosts(urls))
+}
+
+fn tokens<'a>(any: bool, symbols: impl Iterator<Item = &'a str>) -> String {
+    let symbols: Vec<&str> = symbols.collect();
+    match (any, symbols.is_empty()) {
+        (true, _) => "any".to_owned(),
+        (false, true) => "none".to_owned(),
+        (false, false) => symbols.join(", "),
     }
 }
 

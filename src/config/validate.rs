@@ -1,8 +1,8 @@
 //! Whether the sections fit together: what real money asks for, and what an operator should know.
 
+use super::Config;
 use super::reader::Reader;
 use super::value::{self, Parsed};
-use super::{Config, EvmNetwork};
 
 /// Whether callers of `/settle` must prove who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,18 +11,57 @@ enum SettleAuth {
     Off,
 }
 
-/// Adds every problem and note that no single variable could tell.
-pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
-    let mainnets = names(config, |network| !network.testnet);
-    check_auth(reader, config, &mainnets);
-    if !mainnets.is_empty() {
-        check_key(reader, &mainnets);
-        check_store(reader, config, &mainnets);
-    }
-    tell_about_networks(reader, config);
+/// What matters here about a network of any family.
+struct Served<'a> {
+    /// How the family's variables begin: `EVM`.
+    family: &'static str,
+    name: &'a str,
+    testnet: bool,
+    rpc_source: &'static str,
+    /// How many tokens are listed.
+    assets: usize,
+    any_asset: bool,
 }
 
-fn check_auth(reader: &mut Reader<'_>, config: &Config, mainnets: &str) {
+/// Adds every problem and note that no single variable could tell.
+pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
+    let served = served(config);
+    let mainnets = names(&served, |network| !network.testnet);
+    check_auth(reader, &served, &mainnets);
+    check_keys(reader, &served);
+    if !mainnets.is_empty() {
+        check_store(reader, config, &mainnets);
+    }
+    if served.is_empty() {
+        reader.note("EVM_NETWORKS is empty: this service serves no network.");
+    }
+    for family in ["EVM", "SVM"] {
+        tell_about_networks(reader, family, &served);
+    }
+    tell_about_sponsoring(reader, config);
+}
+
+fn served(config: &Config) -> Vec<Served<'_>> {
+    let evm = config.evm.networks.iter().map(|network| Served {
+        family: "EVM",
+        name: &network.name,
+        testnet: network.testnet,
+        rpc_source: network.rpc_source,
+        assets: network.assets.len(),
+        any_asset: network.any_asset,
+    });
+    let svm = config.svm.networks.iter().map(|network| Served {
+        family: "SVM",
+        name: &network.name,
+        testnet: network.testnet,
+        rpc_source: network.rpc_source,
+        assets: network.assets.len(),
+        any_asset: network.any_asset,
+    });
+    evm.chain(svm).collect()
+}
+
+fn check_auth(reader: &mut Reader<'_>, served: &[Served<'_>], mainnets: &str) {
     let chosen = reader.optional("SETTLE_AUTH", settle_auth);
     let is_wrong = chosen.is_none() && reader.environment.get("SETTLE_AUTH").is_some();
     let has_tokens = reader.has_secret("BEARER_TOKEN") || reader.has_secret("BEARER_TOKENS");
@@ -47,16 +86,25 @@ fn check_auth(reader: &mut Reader<'_>, config: &Config, mainnets: &str) {
                 "must be set to serve {mainnets}, or SETTLE_AUTH=off to let anyone spend its gas"
             ),
         ),
-        None if config.evm.networks.is_empty() => {}
+        None if served.is_empty() => {}
         None => reader.note("No BEARER_TOKEN: anyone may settle, on testnets only."),
     }
 }
 
-fn check_key(reader: &mut Reader<'_>, mainnets: &str) {
-    if !reader.has_secret("EVM_PRIVATE_KEY") {
-        let message =
-            format!("must be set to serve {mainnets}: real money needs a key of your own");
-        reader.problem("EVM_PRIVATE_KEY", message);
+fn check_keys(reader: &mut Reader<'_>, served: &[Served<'_>]) {
+    for (family, variable) in [("EVM", "EVM_PRIVATE_KEY"), ("SVM", "SVM_PRIVATE_KEY")] {
+        let mainnets = names(served, |n| n.family == family && !n.testnet);
+        if !mainnets.is_empty() && !reader.has_secret(variable) {
+            let message =
+                format!("must be set to serve {mainnets}: real money needs a key of your own");
+            reader.problem(variable, message);
+        }
+    }
+    // There is no throwaway key on Solana, whose sponsor needs a balance before anything works.
+    let testnets = names(served, |n| n.family == "SVM" && n.testnet);
+    if !testnets.is_empty() && !reader.has_secret("SVM_PRIVATE_KEY") {
+        let message = format!("must be set to serve {testnets}: its owner pays the fees there");
+        reader.problem("SVM_PRIVATE_KEY", message);
     }
 }
 
@@ -72,37 +120,44 @@ fn check_store(reader: &mut Reader<'_>, config: &Config, mainnets: &str) {
     }
 }
 
-fn tell_about_networks(reader: &mut Reader<'_>, config: &Config) {
-    if config.evm.networks.is_empty() {
-        reader.note("EVM_NETWORKS is empty: this service serves no network.");
-    }
-    let barren = names(config, |network| {
-        network.assets.is_empty() && !network.any_asset
-    });
+fn tell_about_networks(reader: &mut Reader<'_>, family: &str, served: &[Served<'_>]) {
+    let names = |is_so: fn(&Served<'_>) -> bool| names(served, |n| n.family == family && is_so(n));
+    let barren = names(|network| network.assets == 0 && !network.any_asset);
     if !barren.is_empty() {
         reader.note(format!(
-            "No token is known on {barren}: nothing can be paid there until EVM_ASSETS_<NAME> or NETWORKS_FILE names one."
+            "No token is known on {barren}: nothing can be paid there until {family}_ASSETS_<NAME> or NETWORKS_FILE names one."
         ));
     }
-    if config.evm.networks.iter().any(|network| network.any_asset) {
-        reader.note(
-            "WARNING: EVM_ANY_ASSET=true: tokens nobody vouched for may burn this service's gas.",
-        );
+    if !names(|network| network.any_asset).is_empty() {
+        reader.note(format!(
+            "WARNING: {family}_ANY_ASSET=true: tokens nobody vouched for may burn this service's gas."
+        ));
     }
-    let on_public_nodes = names(config, |network| {
-        !network.testnet && network.rpc_source == "public"
-    });
+    let on_public_nodes = names(|network| !network.testnet && network.rpc_source == "public");
     if !on_public_nodes.is_empty() {
         reader.note(format!(
-            "Public nodes serve {on_public_nodes}: they are slow and refuse calls under load; set EVM_RPC_URL_<NAME>."
+            "Public nodes serve {on_public_nodes}: they are slow and refuse calls under load; set {family}_RPC_URL_<NAME>."
+        ));
+    }
+}
+
+/// What a sponsor of Solana payments takes on beyond plain transfers.
+fn tell_about_sponsoring(reader: &mut Reader<'_>, config: &Config) {
+    if config.svm.networks.is_empty() {
+        return;
+    }
+    let extensions = config.svm.policy.token_2022_extensions.join(", ");
+    if !extensions.is_empty() {
+        reader.note(format!(
+            "WARNING: SVM_TOKEN_2022_EXTENSIONS: mints with {extensions} may give the payee less than was paid, or take it back."
         ));
     }
 }
 
 /// The names of the networks that are so, comma-separated.
-fn names(config: &Config, is_so: impl Fn(&EvmNetwork) -> bool) -> String {
-    let networks = config.evm.networks.iter().filter(|network| is_so(network));
-    let names: Vec<&str> = networks.map(|network| network.name.as_str()).collect();
+fn names(served: &[Served<'_>], is_so: impl Fn(&Served<'_>) -> bool) -> String {
+    let networks = served.iter().filter(|network| is_so(network));
+    let names: Vec<&str> = networks.map(|network| network.name).collect();
     names.join(", ")
 }
 

@@ -5,10 +5,12 @@ use std::str::FromStr;
 
 use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
+use solana_pubkey::Pubkey;
 use url::Url;
 
 use super::Factory;
 use crate::secret::Secret;
+use crate::signer::svm;
 
 pub(super) type Parsed<T> = Result<T, String>;
 
@@ -95,6 +97,25 @@ pub(super) fn units(text: &str, decimals: usize) -> Parsed<u128> {
         .map_err(|_| refuse())
 }
 
+/// An amount that [`units`] reads, and not none.
+pub(super) fn positive(text: &str, decimals: usize) -> Parsed<u128> {
+    match units(text, decimals)? {
+        0 => Err("must not be zero".to_owned()),
+        amount => Ok(amount),
+    }
+}
+
+pub(super) fn has_twins<T: PartialEq>(values: &[T]) -> bool {
+    let mut rest = values;
+    while let Some((first, others)) = rest.split_first() {
+        if others.contains(first) {
+            return true;
+        }
+        rest = others;
+    }
+    false
+}
+
 /// An endpoint; it may carry a key, so an error does not repeat it.
 pub(super) fn endpoint(text: &str) -> Parsed<Secret> {
     let is_endpoint = Url::parse(text)
@@ -145,6 +166,36 @@ pub(super) fn private_key(text: &str) -> Parsed<Secret> {
     Ok(Secret::new(format!("0x{digits}")))
 }
 
+/// Solana keypairs, kept in base58: one as a JSON array of bytes, as Solana's tools write it, or a comma-separated list in base58. An error
+/// repeats nothing of them.
+pub(super) fn keypairs(text: &str) -> Parsed<Vec<Secret>> {
+    if text.starts_with('[') {
+        let bytes: Option<Vec<u8>> = serde_json::from_str(text).ok();
+        let Some(bytes) = bytes.filter(|bytes| bytes.len() == 64) else {
+            return Err("must be a JSON array of 64 bytes where it begins with [".to_owned());
+        };
+        return keypair(&bs58::encode(bytes).into_string()).map(|keypair| vec![keypair]);
+    }
+    each(text, keypair).map_err(|messages| messages.join("; "))
+}
+
+fn keypair(text: &str) -> Parsed<Secret> {
+    let keypair = Secret::new(text);
+    match svm::Local::parse(&keypair) {
+        Ok(_) => Ok(keypair),
+        Err(_) => Err(
+            "must be a keypair: 64 bytes in base58, the public half that of the secret half"
+                .to_owned(),
+        ),
+    }
+}
+
+/// A Solana address.
+pub(super) fn pubkey(text: &str) -> Parsed<Pubkey> {
+    text.parse()
+        .map_err(|_| "must be an address: 32 bytes in base58".to_owned())
+}
+
 /// What a caller proves itself with: long enough not to be guessed, and fit for a header.
 pub(super) fn bearer_token(text: &str) -> Parsed<Secret> {
     if text.len() < 16 || !text.bytes().all(|b| b.is_ascii_graphic()) {
@@ -193,6 +244,69 @@ mod tests {
         ] {
             assert_eq!(private_key(&text).unwrap().expose(), expected);
         }
+    }
+
+    #[test]
+    fn refuses_keypairs_that_are_none_and_repeats_nothing_of_them() {
+        let json = "must be a JSON array of 64 bytes where it begins with [";
+        let halves =
+            "must be a keypair: 64 bytes in base58, the public half that of the secret half";
+        let entry = |number: usize| format!("(entry {number}) {halves}");
+        let good = keypair_text(1);
+        let seed = bs58::encode([1; 32]).into_string();
+        let mut mixed = keypair_bytes(1);
+        mixed[32..].copy_from_slice(&keypair_bytes(2)[32..]);
+        for (bad, message) in [
+            ("[".to_owned(), json.to_owned()),
+            ("[1,2,3]".to_owned(), json.to_owned()),
+            (format!("{:?}", [256; 64]), json.to_owned()),
+            (format!("{:?}", [-1; 64]), json.to_owned()),
+            (format!("{mixed:?}"), halves.to_owned()),
+            (format!("[{good}]"), json.to_owned()),
+            (seed.clone(), entry(1)),
+            (bs58::encode(mixed).into_string(), entry(1)),
+            (
+                format!("{good}, 0OIl, {seed}"),
+                format!("{}; {}", entry(2), entry(3)),
+            ),
+            (",".to_owned(), "has only empty entries".to_owned()),
+        ] {
+            assert_eq!(keypairs(&bad), Err(message), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_keypair_is_the_same_however_it_is_written() {
+        let expected = vec![Secret::new(keypair_text(1))];
+        let json = format!("{:?}", keypair_bytes(1));
+        assert_eq!(keypairs(&json), Ok(expected.clone()));
+        assert_eq!(keypairs(&keypair_text(1)), Ok(expected));
+        let two = format!("{}, {}", keypair_text(1), keypair_text(2));
+        assert_eq!(keypairs(&two).map(|keys| keys.len()), Ok(2));
+    }
+
+    fn keypair_bytes(seed: u8) -> [u8; 64] {
+        ed25519_dalek::SigningKey::from_bytes(&[seed; 32]).to_keypair_bytes()
+    }
+
+    fn keypair_text(seed: u8) -> String {
+        bs58::encode(keypair_bytes(seed)).into_string()
+    }
+
+    #[test]
+    fn refuses_solana_addresses_that_are_none() {
+        let message = "must be an address: 32 bytes in base58";
+        for bad in [
+            "",
+            "0x12",
+            USDC,
+            "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZ",
+            "solana",
+        ] {
+            assert_eq!(pubkey(bad), Err(message.to_owned()), "{bad}");
+        }
+        let mint = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU";
+        assert_eq!(pubkey(mint).unwrap().to_string(), mint);
     }
 
     #[test]

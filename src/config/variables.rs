@@ -5,11 +5,12 @@ use std::fmt::Write;
 /// What a name in a family stands for: the network's name in upper case, every other character `_`.
 const PLACEHOLDER: &str = "<NAME>";
 /// Beginnings of names that operators write for this service and for nothing else.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "BEARER_",
     "CDP_",
     "EIP6492_",
     "EVM_",
+    "HELIUS_",
     "SETTLE_",
     "SETTLEMENT_",
     "STARKNET_",
@@ -36,16 +37,18 @@ pub enum Group {
     Authentication,
     Settlement,
     Evm,
+    Svm,
     Logging,
 }
 
 impl Group {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Server,
         Self::Database,
         Self::Authentication,
         Self::Settlement,
         Self::Evm,
+        Self::Svm,
         Self::Logging,
     ];
 
@@ -56,7 +59,21 @@ impl Group {
             Self::Authentication => "Authentication",
             Self::Settlement => "Settlement",
             Self::Evm => "EVM networks",
+            Self::Svm => "Solana networks",
             Self::Logging => "Logging",
+        }
+    }
+
+    /// The end of a family's names in examples.
+    const fn example(self) -> &'static str {
+        match self {
+            Self::Svm => "SOLANA_DEVNET",
+            Self::Server
+            | Self::Database
+            | Self::Authentication
+            | Self::Settlement
+            | Self::Evm
+            | Self::Logging => "BASE_SEPOLIA",
         }
     }
 
@@ -89,7 +106,7 @@ impl Group {
 /// All of them, in the order in which they are documented.
 #[rustfmt::skip]
 pub const ALL: &[Variable] = {
-    use Group::{Authentication, Database, Evm, Logging, Server, Settlement};
+    use Group::{Authentication, Database, Evm, Logging, Server, Settlement, Svm};
     &[
         Server.default("PORT", "8090", "Port to listen on."),
         Server.default("HOST", "0.0.0.0", "IP address to listen on; `::` for both families."),
@@ -125,6 +142,21 @@ pub const ALL: &[Variable] = {
         Evm.unset("EIP6492_FACTORIES", "Wallet factories that may be called, comma-separated: `0xaddress`, or `0xaddress:gas` (500000 where not given). Unset: none."),
         Evm.unset("EVM_MAX_FEE_GWEI_<NAME>", "Most that is ever bid per gas, gwei. Unset: by network."),
         Evm.unset("EVM_DAILY_SPEND_CAP_<NAME>", "Most that one key may spend on gas in a UTC day, in native units such as `0.1`. Unset: by network."),
+
+        Svm.unset("SVM_NETWORKS", "Networks to serve, comma-separated: names from `config/networks.toml`, or their ids. Unset: `solana-devnet` where `SVM_PRIVATE_KEY` is set, else none. Set to nothing: none."),
+        Svm.secret("SVM_PRIVATE_KEY", "Keypair that pays the fees: 64 bytes in base58, several comma-separated, or one as the JSON array that Solana's tools write."),
+        Svm.secret("HELIUS_API_KEY", "Reaches networks through Helius where no URL is given."),
+        Svm.secret("SVM_RPC_URL_<NAME>", "Nodes to read from and send to, comma-separated, best first. `<NAME>` is the network's name in upper case with `_`: `SOLANA_DEVNET`."),
+        Svm.secret("SVM_SEND_URL_<NAME>", "Nodes that signed transactions go to instead, comma-separated."),
+        Svm.unset("SVM_ASSETS_<NAME>", "Mints of further tokens that may be paid with, comma-separated."),
+        Svm.default("SVM_ANY_ASSET", "false", "`true`: any token may be paid with."),
+        Svm.unset("SVM_DAILY_SPEND_CAP_<NAME>", "Most that one key may spend on fees in a UTC day, SOL such as `0.1`. Unset: by network."),
+        Svm.default("SVM_MAX_COMPUTE_UNITS", "200000", "Most compute units that a payment may ask for."),
+        Svm.default("SVM_MAX_COMPUTE_UNIT_PRICE", "5000000", "Highest price of a compute unit, micro-lamports."),
+        Svm.default("SVM_MAX_PRIORITY_FEE_LAMPORTS", "100000", "Most that units and price may come to together, lamports: what one payment can cost beyond its signatures."),
+        Svm.default("SVM_MAX_REQUIRED_SIGNATURES", "3", "Most signatures that a payment may need, ours among them; each costs 5000 lamports."),
+        Svm.default("SVM_SMART_WALLETS", "off", "`on`: payments out of smart wallets (Squads, Swig, SPL Governance, Metaplex Core), which are judged by simulation. Or the addresses of the wallet programs that may run, comma-separated."),
+        Svm.unset("SVM_TOKEN_2022_EXTENSIONS", "Extensions of Token-2022 mints that may change what the payee gets and are accepted all the same, comma-separated, such as `permanent_delegate`, or by number. PYUSD and its like have some. Unset: none."),
 
         Logging.default("LOG_FORMAT", "pretty", "`pretty` for people, `json` for machines."),
         Logging.default("RUST_LOG", "info", "What is logged, such as `info,x402_facilitator=debug`."),
@@ -182,7 +214,7 @@ pub fn env_example() -> String {
         let _ = write!(text, "\n# ── {} ──\n", group.title());
         for variable in ALL.iter().filter(|variable| variable.group == group) {
             let doc = variable.doc.replace('`', "");
-            let name = variable.name.replace(PLACEHOLDER, "BASE_SEPOLIA");
+            let name = variable.name.replace(PLACEHOLDER, group.example());
             let default = variable.default.unwrap_or_default();
             let _ = write!(text, "\n# {doc}\n# {name}={default}\n");
         }
@@ -301,13 +333,16 @@ mod tests {
             "EVM_PRIVATE_KEY_FILE",
             "EVM_RPC_URL_BASE",
             "EVM_ASSETS_EIP155_5",
+            "SVM_PRIVATE_KEY_FILE",
+            "SVM_RPC_URL_SOLANA_DEVNET",
         ] {
             assert!(is_known(known), "{known}");
         }
         for stray in [
             "EVM_NETWORK",
             "SETTLE_MAX_AMOUNT",
-            "SVM_PRIVATE_KEY",
+            "SVM_NETWORK",
+            "HELIUS_KEY",
             "EVM_NETWORKS_FILE",
         ] {
             assert!(is_stray(stray), "{stray}");

@@ -7,6 +7,7 @@ pub mod keys;
 mod leash;
 pub mod node;
 mod screen;
+mod solana;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -74,6 +75,10 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     guide(&chain, &facilitator, &buyer, folder.path()).await?;
+    screen::line("");
+    for text in solana::advice(&search_path) {
+        screen::line(&text);
+    }
     Ok(serve(running).await)
 }
 

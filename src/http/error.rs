@@ -132,6 +132,10 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
 }
 
 /// The status of a definitive failure. A bad payment is an answer like any other; only what is not about the payment is an HTTP error.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a new reason must ask for its status here"
+)]
 fn status_of(reason: Reason) -> StatusCode {
     use Reason as R;
     match reason {
@@ -185,7 +189,52 @@ fn status_of(reason: Reason) -> StatusCode {
         | R::Eip2612FromMismatch
         | R::Eip2612AssetMismatch
         | R::Eip2612SpenderNotPermit2
-        | R::Eip2612DeadlineExpired => StatusCode::OK,
+        | R::Eip2612DeadlineExpired
+        | R::InvalidExactSvmUnsupportedScheme
+        | R::InvalidExactSvmNetworkMismatch
+        | R::NetworkMismatch
+        | R::InvalidExactSvmMissingFeePayer
+        | R::InvalidExactSvmFeePayerNotManaged
+        | R::FeePayerNotManagedByFacilitator
+        | R::InvalidExactSvmTransactionUndecodable
+        | R::InvalidExactSvmExcessiveSigners
+        | R::InvalidExactSvmFeePayerMismatch
+        | R::InvalidExactSvmSignature
+        | R::InvalidExactSvmInstructionsLength
+        | R::InvalidExactSvmComputeLimitInstruction
+        | R::InvalidExactSvmComputeLimitTooHigh
+        | R::InvalidExactSvmComputePriceInstruction
+        | R::InvalidExactSvmComputePriceTooHigh
+        | R::InvalidExactSvmNoTransferInstruction
+        | R::InvalidExactSvmFeePayerTransferringFunds
+        | R::InvalidExactSvmMintMismatch
+        | R::InvalidExactSvmRecipientMismatch
+        | R::InvalidExactSvmAmountMismatch
+        | R::InvalidExactSvmUnknownFourthInstruction
+        | R::InvalidExactSvmUnknownFifthInstruction
+        | R::InvalidExactSvmUnknownSixthInstruction
+        | R::InvalidExactSvmUnknownSeventhInstruction
+        | R::InvalidExactSvmMemoCount
+        | R::InvalidExactSvmMemoMismatch
+        | R::InvalidExactSvmTransactionSimulationFailed
+        | R::TransactionSimulationFailed
+        | R::InvalidExactSvmTransactionFailed
+        | R::TransactionFailed
+        | R::PostSettlementTransferNotConfirmed
+        | R::InvalidExactSvmAltResolutionNotAvailable
+        | R::InvalidExactSvmFeePayerNotIsolated
+        | R::InvalidExactSvmProgramNotAllowed
+        | R::InvalidExactSvmUnsupportedComputeBudget
+        | R::InvalidExactSvmMalformedComputeBudget
+        | R::InvalidExactSvmMalformedComputeLimit
+        | R::InvalidExactSvmMalformedComputePrice
+        | R::InvalidExactSvmComputeUnitsTooHigh
+        | R::InvalidExactSvmPriorityFeeTooHigh
+        | R::InvalidExactSvmSmartWalletSimulationFailed
+        | R::InvalidExactSvmCannotDeriveDestination
+        | R::InvalidExactSvmNoTransferInSimulation
+        | R::InvalidExactSvmTransferMismatch
+        | R::InvalidExactSvmMultipleMatchingTransfers => StatusCode::OK,
     }
 }
 

@@ -46,6 +46,12 @@ impl From<U256> for Amount {
     }
 }
 
+impl From<u64> for Amount {
+    fn from(units: u64) -> Self {
+        Self(U256::from(units))
+    }
+}
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)

@@ -2,6 +2,7 @@
 //! with at most one question to the chain. Only this room makes a [`Verified`], and only a `Verified` can be enqueued.
 
 pub mod exact_evm;
+pub mod exact_svm;
 mod registry;
 mod verified;
 

@@ -21,11 +21,11 @@ pub struct Identity {
 pub(super) struct Terms {
     pub scheme: &'static str,
     pub network: Network,
-    /// Lower case.
+    /// In the chain's normal form: hex in lower case.
     pub asset: String,
     /// The payer in the chain's normal form: rows are grouped by it.
     pub payer: String,
-    /// Lower case.
+    /// In the chain's normal form.
     pub pay_to: String,
     pub amount: Amount,
     /// What the chain room needs, as JSON that the store does not read.
@@ -34,7 +34,8 @@ pub(super) struct Terms {
     pub expect: String,
     /// The only signer that may send it, where the payment names one.
     pub required_sender: Option<String>,
-    /// First block time, unix seconds, at which the authorization can no longer be executed; `i64::MAX` when that is beyond it.
+    /// First block time, unix seconds, at which the authorization can no longer be executed; `i64::MAX` when that is beyond it,
+    /// or when no time ends it.
     pub expires_at: i64,
     /// Whether it may share a transaction with others.
     pub batchable: bool,

@@ -1,5 +1,7 @@
 //! Keys that sign for us. A signer never hands its key out; a remote one may be slow or down.
 
+pub mod svm;
+
 use std::fmt;
 
 use alloy::consensus::{SignableTransaction, TxEnvelope, TypedTransaction};
@@ -23,6 +25,9 @@ pub enum Error {
     /// The key's text is not a key; the text is not repeated.
     #[error("not a secp256k1 private key in hex")]
     NotAKey,
+    /// The same of a Solana keypair.
+    #[error("not a Solana keypair of 64 bytes")]
+    NotAKeypair,
     #[error("the signer did not sign: {0}")]
     Refused(String),
 }

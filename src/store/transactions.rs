@@ -24,7 +24,7 @@ impl Role {
     }
 }
 
-/// Signed bytes about to be stored. Fees in wei per gas.
+/// Signed bytes about to be stored. Fees in wei per gas; on Solana `max_fee` is the whole fee in lamports.
 #[derive(Debug, Clone)]
 pub struct NewAttempt {
     pub role: Role,
@@ -46,12 +46,13 @@ pub struct Attempt {
     pub created_at: i64,
 }
 
-/// A transaction whose account nonce is not proven consumed, with all its attempts, oldest first.
+/// A transaction whose end is not proven, with all its attempts, oldest first.
 #[derive(Debug, Clone)]
 pub struct InFlight {
     pub id: String,
     pub signer: String,
-    pub account_nonce: u64,
+    /// `None` where the chain has none.
+    pub account_nonce: Option<u64>,
     pub was_sent: bool,
     pub attempts: Vec<Attempt>,
     /// Until when the settlements that still wait for it can be executed, unix seconds; `None` when nobody waits.
@@ -79,20 +80,23 @@ pub enum Submitted {
 }
 
 impl Store {
-    /// Takes the account nonce, stores the bytes and moves every payment `queued → submitted`, all or nothing.
+    /// Takes the account nonce where the chain has one, stores the bytes and moves every payment `queued → submitted`, all or nothing.
     ///
     /// # Errors
     /// [`Error::Fenced`] when the lane is not ours any more or its next account nonce is another.
     pub async fn submit(
         &self,
         lease: &Lease,
-        account_nonce: u64,
+        account_nonce: Option<u64>,
         attempt: NewAttempt,
         mut payments: Vec<Submission>,
     ) -> Result<Submitted> {
         let now = self.now();
         let mut tx = self.begin().await?;
-        self.take_nonce(&mut tx, lease, account_nonce).await?;
+        match account_nonce {
+            Some(account_nonce) => self.take_nonce(&mut tx, lease, account_nonce).await?,
+            None => self.fence(&mut tx, lease).await?,
+        }
         // One order for everybody, or two lanes could wait for each other.
         payments.sort_by(|a, b| a.settlement_id.cmp(&b.settlement_id));
         let gone = submit_settlements(&mut tx, &payments, &attempt.hash, now).await?;
@@ -166,7 +170,7 @@ impl Store {
         let mut tx = self.begin().await?;
         self.fence(&mut tx, lease).await?;
         let id = new_id();
-        insert_transaction(&mut tx, &id, lease, account_nonce, now).await?;
+        insert_transaction(&mut tx, &id, lease, Some(account_nonce), now).await?;
         insert_attempt(&mut tx, &id, 0, attempt, now).await?;
         tx.commit().await?;
         Ok(())
@@ -210,7 +214,7 @@ impl Store {
         Ok(())
     }
 
-    /// Transactions without a proven end, of one signer or of all, in account nonce order.
+    /// Transactions without a proven end, of one signer or of all, in account nonce order; without one, oldest first.
     pub async fn in_flight(
         &self,
         network: &Network,
@@ -222,7 +226,7 @@ impl Store {
               where st.transaction_id = t.id and s.state = 'submitted') as live_until \
              from transactions t join attempts a on a.transaction_id = t.id \
              where t.network = $1 and t.signer = coalesce($2, t.signer) and t.state in ('signed', 'broadcast') \
-             order by t.signer, t.account_nonce, a.number limit 4096",
+             order by t.signer, t.account_nonce, t.id, a.number limit 4096",
         )
         .bind(network.as_str())
         .bind(signer)
@@ -309,7 +313,7 @@ async fn insert_transaction(
     tx: &mut Transaction<'static, Any>,
     id: &str,
     lease: &Lease,
-    account_nonce: u64,
+    account_nonce: Option<u64>,
     now: i64,
 ) -> Result<()> {
     sqlx::query(
@@ -319,7 +323,7 @@ async fn insert_transaction(
     .bind(id)
     .bind(lease.network().as_str())
     .bind(lease.signer())
-    .bind(to_i64(account_nonce)?)
+    .bind(account_nonce.map(to_i64).transpose()?)
     .bind(now)
     .execute(&mut **tx)
     .await?;
@@ -351,12 +355,14 @@ async fn insert_attempt(
 }
 
 fn read_in_flight(row: &AnyRow, id: String) -> Result<InFlight> {
-    let nonce: i64 = row.try_get("account_nonce")?;
+    let nonce: Option<i64> = row.try_get("account_nonce")?;
+    let nonce = nonce
+        .map(|nonce| u64::try_from(nonce).map_err(|_| impossible("account_nonce", "negative")));
     let state: String = row.try_get("state")?;
     Ok(InFlight {
         id,
         signer: row.try_get("signer")?,
-        account_nonce: u64::try_from(nonce).map_err(|_| impossible("account_nonce", "negative"))?,
+        account_nonce: nonce.transpose()?,
         was_sent: state == "broadcast",
         attempts: Vec::new(),
         live_until: row.try_get("live_until")?,

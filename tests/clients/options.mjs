@@ -1,7 +1,9 @@
-// What every script here takes: `--name value` pairs, and the asset that our sandbox calls USDC.
+// What every script here takes: `--name value` pairs, the networks that our chains play, and the asset that our sandbox calls USDC.
+import express from 'express';
 
 export const USDC = '0x036CbD53842c5426634e7929541eC2318f3dCF7e';
 export const BASE_SEPOLIA = 'eip155:84532';
+export const SOLANA_DEVNET = 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1';
 
 /** The value after `--name`; ends the script when it is missing and there is no fallback. */
 export function option(name, fallback) {
@@ -16,6 +18,25 @@ export function listen(app) {
   return new Promise(ready => {
     const server = app.listen(0, '127.0.0.1', () => ready({ server, url: `http://127.0.0.1:${server.address().port}` }));
   });
+}
+
+/** Serves a stock facilitator, prints one line of JSON with its URL, and ends when standard input does. */
+export async function serveFacilitator(facilitator) {
+  const app = express();
+  app.use(express.json());
+  app.get('/supported', (_request, response) => response.json(facilitator.getSupported()));
+  for (const step of ['verify', 'settle']) {
+    app.post(`/${step}`, async ({ body }, response) => {
+      try {
+        response.json(await facilitator[step](body.paymentPayload, body.paymentRequirements));
+      } catch (cause) {
+        response.status(500).json({ error: String(cause) });
+      }
+    });
+  }
+  const { url } = await listen(app);
+  console.log(JSON.stringify({ url }));
+  process.stdin.on('end', () => process.exit(0)).resume();
 }
 
 /** Asks once without paying, then `count` times with; prints one line of JSON and ends: 0 when everything was paid. */

@@ -1,14 +1,13 @@
 // The stock facilitator as a service: the control that tells a broken test from a broken facilitator.
 //   node reference.mjs --rpc URL --key 0x… --factory 0x…
 // Prints one line of JSON with its URL when it listens, and ends when its standard input does.
-import express from 'express';
 import { x402Facilitator } from '@x402/core/facilitator';
 import { toFacilitatorEvmSigner } from '@x402/evm';
 import { registerExactEvmScheme } from '@x402/evm/exact/facilitator';
 import { createWalletClient, http, publicActions } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { baseSepolia } from 'viem/chains';
-import { BASE_SEPOLIA, listen, option } from './options.mjs';
+import { BASE_SEPOLIA, option, serveFacilitator } from './options.mjs';
 
 const account = privateKeyToAccount(option('key'));
 const transport = http(option('rpc'));
@@ -17,19 +16,4 @@ const signer = toFacilitatorEvmSigner({ ...wallet, address: account.address });
 const facilitator = new x402Facilitator();
 registerExactEvmScheme(facilitator, { signer, networks: BASE_SEPOLIA, eip6492AllowedFactories: [option('factory')] });
 facilitator.registerExtension({ key: 'eip2612GasSponsoring' });
-
-const app = express();
-app.use(express.json());
-app.get('/supported', (_request, response) => response.json(facilitator.getSupported()));
-for (const step of ['verify', 'settle']) {
-  app.post(`/${step}`, async ({ body }, response) => {
-    try {
-      response.json(await facilitator[step](body.paymentPayload, body.paymentRequirements));
-    } catch (cause) {
-      response.status(500).json({ error: String(cause) });
-    }
-  });
-}
-const { url } = await listen(app);
-console.log(JSON.stringify({ url }));
-process.stdin.on('end', () => process.exit(0)).resume();
+await serveFacilitator(facilitator);

@@ -1,6 +1,7 @@
 //! Everything that needs a socket, in one binary: real chain, real databases, stock clients. Nothing here reaches a public network.
 //!
-//! The chain and the stock clients come from npm (`tests/package.json`, installed on first use); Postgres comes from the machine.
+//! The EVM chain and the stock clients come from npm (`tests/package.json`, installed on first use), the Solana ledger from `tests/ledger`
+//! (built on first use, in minutes); Postgres comes from the machine.
 
 mod harness;
 
@@ -14,17 +15,24 @@ mod fault_proxy;
 mod faults;
 mod hostile;
 mod lanes;
+mod ledger;
+mod ledger_controls;
 mod outcomes;
 mod pay;
 mod pay_wallets;
 mod postgres;
 mod reasons;
 mod reference;
+mod reference_svm;
 mod repeats;
 mod replicas;
 mod sandbox;
 mod secrets;
 mod signing;
+mod signing_svm;
 mod start;
+mod start_svm;
 mod store;
 mod supported;
+mod svm_crash;
+mod svm_pay;

@@ -23,6 +23,8 @@ enum Way {
     OnChain(BoxFuture<'static, (World, Value)>),
     /// By what happens to a service while it settles; the scene checks the answer itself.
     Scene(BoxFuture<'static, ()>),
+    /// By a payment on Solana, which no deployment serves yet: the tests of `scheme::exact_svm` provoke it.
+    Unserved,
 }
 
 fn on_chain(way: impl Future<Output = (World, Value)> + Send + 'static) -> Way {
@@ -34,6 +36,7 @@ fn scene(way: impl Future<Output = ()> + Send + 'static) -> Way {
 }
 
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "a new reason must ask for its way here")]
 fn way(reason: Reason) -> Way {
     use Reason as R;
     match reason {
@@ -89,6 +92,25 @@ fn way(reason: Reason) -> Way {
         R::Eip2612AssetMismatch => Way::InProcess(payment::with_a_permit_for_another_asset),
         R::Eip2612SpenderNotPermit2 => Way::InProcess(payment::with_a_permit_for_another_spender),
         R::Eip2612DeadlineExpired => Way::InProcess(payment::with_a_permit_about_to_expire),
+        R::InvalidExactSvmUnsupportedScheme | R::InvalidExactSvmNetworkMismatch | R::NetworkMismatch
+        | R::InvalidExactSvmMissingFeePayer | R::InvalidExactSvmFeePayerNotManaged | R::FeePayerNotManagedByFacilitator
+        | R::InvalidExactSvmTransactionUndecodable | R::InvalidExactSvmExcessiveSigners | R::InvalidExactSvmFeePayerMismatch
+        | R::InvalidExactSvmSignature | R::InvalidExactSvmInstructionsLength | R::InvalidExactSvmComputeLimitInstruction
+        | R::InvalidExactSvmComputeLimitTooHigh | R::InvalidExactSvmComputePriceInstruction
+        | R::InvalidExactSvmComputePriceTooHigh | R::InvalidExactSvmNoTransferInstruction
+        | R::InvalidExactSvmFeePayerTransferringFunds | R::InvalidExactSvmMintMismatch | R::InvalidExactSvmRecipientMismatch
+        | R::InvalidExactSvmAmountMismatch | R::InvalidExactSvmUnknownFourthInstruction
+        | R::InvalidExactSvmUnknownFifthInstruction | R::InvalidExactSvmUnknownSixthInstruction
+        | R::InvalidExactSvmUnknownSeventhInstruction | R::InvalidExactSvmMemoCount | R::InvalidExactSvmMemoMismatch
+        | R::InvalidExactSvmTransactionSimulationFailed | R::TransactionSimulationFailed | R::InvalidExactSvmTransactionFailed
+        | R::TransactionFailed | R::PostSettlementTransferNotConfirmed | R::InvalidExactSvmAltResolutionNotAvailable
+        | R::InvalidExactSvmFeePayerNotIsolated | R::InvalidExactSvmProgramNotAllowed
+        | R::InvalidExactSvmUnsupportedComputeBudget | R::InvalidExactSvmMalformedComputeBudget
+        | R::InvalidExactSvmMalformedComputeLimit | R::InvalidExactSvmMalformedComputePrice
+        | R::InvalidExactSvmComputeUnitsTooHigh | R::InvalidExactSvmPriorityFeeTooHigh
+        | R::InvalidExactSvmSmartWalletSimulationFailed | R::InvalidExactSvmCannotDeriveDestination
+        | R::InvalidExactSvmNoTransferInSimulation | R::InvalidExactSvmTransferMismatch
+        | R::InvalidExactSvmMultipleMatchingTransfers => Way::Unserved,
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::{Address, U64, U128, U256};
+use alloy::primitives::{Address, B256, Bytes, U64, U128, U256};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::fees::{Limits, Market};
-use super::rpc::Call;
+pub(super) use super::rpc::parse;
+use super::rpc::{Call, Endpoints, Identity};
 use super::{Error, Rpc};
 use crate::clock::Clock;
 use crate::config::EvmNetwork;
@@ -60,6 +61,22 @@ impl Head {
     }
 }
 
+/// The endpoints of an EVM network, which name their chain id.
+pub fn connect(network: &EvmNetwork, client: reqwest::Client) -> Rpc {
+    let chain_id = |answer: &Value| U64::deserialize(answer).ok().map(|id| id.to_string());
+    let endpoints = Endpoints {
+        network: &network.network,
+        read: &network.rpc_urls,
+        send: &network.send_urls,
+        identity: Identity {
+            method: "eth_chainId",
+            read: chain_id,
+            expected: network.chain_id.to_string(),
+        },
+    };
+    Rpc::new(endpoints, client)
+}
+
 impl Chain {
     pub fn limits(&self) -> Limits {
         Limits {
@@ -87,6 +104,13 @@ impl Chain {
             }
         }
         call
+    }
+
+    /// Hands signed transactions to every send endpoint, in order. For every transaction one verdict per endpoint.
+    pub(super) async fn send_raw(&self, raws: &[&Bytes]) -> Vec<Vec<Result<B256, Error>>> {
+        let call = |raw: &&Bytes| ("eth_sendRawTransaction", json!([raw]));
+        let calls: Vec<Call> = raws.iter().map(call).collect();
+        self.rpc.send(&calls).await
     }
 
     /// The signer's account nonce at a block tag.
@@ -124,18 +148,6 @@ pub(super) fn read_market(
         None => parse::<U128>(answers.get(price_at))?.to(),
     };
     Ok(Market { base_fee, tip })
-}
-
-/// Reads one answer of a batch.
-pub(super) fn parse<T: serde::de::DeserializeOwned>(
-    answer: Option<&Result<Box<RawValue>, Error>>,
-) -> Result<T, Error> {
-    match answer {
-        Some(Ok(raw)) => serde_json::from_str(raw.get())
-            .map_err(|cause| Error::Unavailable(format!("unreadable answer: {cause}"))),
-        Some(Err(cause)) => Err(cause.clone()),
-        None => Err(Error::Unavailable("an answer is missing".to_owned())),
-    }
 }
 
 /// An `eth_call` at the newest block, or pinned to one.

@@ -4,21 +4,20 @@ pub mod broadcast;
 mod chain;
 pub mod contracts;
 pub mod eip712;
-mod error;
 mod fees;
 pub mod gas;
 mod lane;
 pub mod reads;
 mod revert;
-mod rpc;
 pub mod signature;
 mod transaction;
 mod watcher;
 pub mod work;
 
-pub use chain::Chain;
-pub use error::Error;
+use super::rpc;
+
+pub use super::{Error, Rpc};
+pub use chain::{Chain, connect};
 pub use lane::Lane;
 pub use reads::Reads;
-pub use rpc::Rpc;
 pub use watcher::Watcher;

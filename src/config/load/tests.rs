@@ -24,6 +24,12 @@ fn problems(changes: &[(&str, &str)]) -> Vec<String> {
     problems.iter().map(ToString::to_string).collect()
 }
 
+/// A Solana keypair.
+fn keypair() -> String {
+    let keypair = ed25519_dalek::SigningKey::from_bytes(&[7; 32]).to_keypair_bytes();
+    bs58::encode(keypair).into_string()
+}
+
 fn directory() -> String {
     let name = format!("x402-load-{}", uuid::Uuid::now_v7());
     std::env::temp_dir().join(name).to_str().unwrap().to_owned()
@@ -160,9 +166,14 @@ fn tells_every_problem_at_once() {
 fn nothing_secret_is_told_in_problems_or_shown() {
     let secret = "5ec2e7";
     let wrong = format!("{secret} {secret}");
+    let keypair = keypair();
     let names = variables::ALL.iter().filter(|variable| variable.secret);
-    for name in names.map(|variable| variable.name.replace("<NAME>", "BASE_SEPOLIA")) {
-        let text = problems(&[(&name, &wrong)]).join("\n");
+    for name in names.map(|variable| {
+        let svm = variable.name.starts_with("SVM_");
+        let network = if svm { "SOLANA_DEVNET" } else { "BASE_SEPOLIA" };
+        variable.name.replace("<NAME>", network)
+    }) {
+        let text = problems(&[("SVM_PRIVATE_KEY", &keypair), (&name, &wrong)]).join("\n");
         assert!(text.contains(&name), "{text}");
         assert!(!text.contains(secret), "{text}");
     }
@@ -179,6 +190,10 @@ fn nothing_secret_is_told_in_problems_or_shown() {
             "https://5ec2e7:5ec2e7@node.example/5ec2e7?key=5ec2e7",
         ),
         ("EVM_SEND_URL_BASE", "https://node.example/5ec2e7"),
+        ("SVM_PRIVATE_KEY", &keypair),
+        ("SVM_NETWORKS", "solana-devnet,solana-testnet"),
+        ("SVM_RPC_URL_SOLANA_TESTNET", "https://node.example/5ec2e7"),
+        ("HELIUS_API_KEY", secret),
     ]);
     let shown = format!(
         "{config:?} {} {:?}",
@@ -187,6 +202,7 @@ fn nothing_secret_is_told_in_problems_or_shown() {
     );
     assert!(!shown.contains(secret), "{shown}");
     assert!(!shown.contains(&KEY[2..]), "{shown}");
+    assert!(!shown.contains(&keypair), "{shown}");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn refuses_an_extension_that_says_what_cannot_be() {
         ),
         (
             "[network.base]",
-            "line 1: unknown field `network`, expected `networks`",
+            "line 1: unknown field `network`, expected `networks` or `svm`",
         ),
     ] {
         assert_eq!(problems(extension), [message], "{extension}");

@@ -3,6 +3,9 @@ use crate::config::Environment;
 
 const KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 
+const KEYPAIR: &str =
+    "99eUso3aSbE9tqGSTXzo3TLfKb9RkMTURrHKQ1K7Zh3StnzFNUx8FKCPPPPpR479qsw5zv2WNBKmgiz7WqgAJfM";
+
 #[test]
 fn tells_everything_but_secrets() {
     let environment = Environment::from_iter([
@@ -22,6 +25,10 @@ fn tells_everything_but_secrets() {
             "https://s3cret@node.example:8545/s3cret,http://10.0.0.1/?k=s3cret",
         ),
         ("EVM_SEND_URL_BASE", "https://sequencer.example/s3cret"),
+        ("SVM_NETWORKS", "solana-mainnet"),
+        ("SVM_PRIVATE_KEY", KEYPAIR),
+        ("HELIUS_API_KEY", "s3cret"),
+        ("SVM_SEND_URL_SOLANA_MAINNET", "https://send.example/s3cret"),
     ]);
     assert_eq!(
         Config::load(&environment).unwrap().summary(),
@@ -32,6 +39,8 @@ fn tells_everything_but_secrets() {
             "EVM signer: 0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
             "base (chain 8453, mainnet): alchemy nodes base-mainnet.g.alchemy.com, sends to sequencer.example; tokens: USDC",
             "eip155:1234 (chain 1234, mainnet): explicit nodes node.example:8545, 10.0.0.1; tokens: none",
+            "Solana signer: GmaDrppBC7P5ARKV8g3djiwP89vz1jLK23V2GBjuAEGB",
+            "solana-mainnet (solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp, mainnet): helius nodes mainnet.helius-rpc.com, sends to send.example; tokens: USDC, USDT, USDG, PYUSD, CASH",
         ]
     );
 }

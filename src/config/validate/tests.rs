@@ -143,3 +143,55 @@ fn tells_that_any_token_may_burn_gas() {
         ["WARNING: EVM_ANY_ASSET=true: tokens nobody vouched for may burn this service's gas."]
     );
 }
+
+const SOLANA: [(&str, &str); 6] = [
+    ("EVM_NETWORKS", "base"),
+    ("EVM_PRIVATE_KEY", KEY),
+    ("EVM_RPC_URL_BASE", "https://node.example"),
+    ("SVM_NETWORKS", "solana-mainnet"),
+    ("SVM_RPC_URL_SOLANA_MAINNET", "https://node.example"),
+    ("SVM_PRIVATE_KEY", KEYPAIR),
+];
+/// Of the seed that is 32 times 7.
+const KEYPAIR: &str =
+    "99eUso3aSbE9tqGSTXzo3TLfKb9RkMTURrHKQ1K7Zh3StnzFNUx8FKCPPPPpR479qsw5zv2WNBKmgiz7WqgAJfM";
+
+#[test]
+fn real_money_on_solana_asks_for_the_same_as_elsewhere() {
+    assert_eq!(
+        problems(
+            SOLANA
+                .into_iter()
+                .filter(|p| p.0 != "SVM_PRIVATE_KEY")
+                .collect()
+        ),
+        [
+            "BEARER_TOKEN must be set to serve base, solana-mainnet, or SETTLE_AUTH=off to let anyone spend its gas",
+            "SVM_PRIVATE_KEY must be set to serve solana-mainnet: real money needs a key of your own",
+            "DATABASE_URL must be set to serve base, solana-mainnet: real money needs a database you chose",
+        ]
+    );
+}
+
+#[test]
+fn tells_what_is_risky_on_solana() {
+    let mut pairs = SOLANA.to_vec();
+    pairs.retain(|(name, _)| *name != "SVM_RPC_URL_SOLANA_MAINNET");
+    pairs.extend([
+        ("DATABASE_URL", "postgres://db.example/pay"),
+        ("BEARER_TOKEN", "a-token-long-enough"),
+        ("SVM_ANY_ASSET", "true"),
+        (
+            "SVM_TOKEN_2022_EXTENSIONS",
+            "transfer_fee,permanent_delegate",
+        ),
+    ]);
+    assert_eq!(
+        notes(pairs),
+        [
+            "WARNING: SVM_ANY_ASSET=true: tokens nobody vouched for may burn this service's gas.",
+            "Public nodes serve solana-mainnet: they are slow and refuse calls under load; set SVM_RPC_URL_<NAME>.",
+            "WARNING: SVM_TOKEN_2022_EXTENSIONS: mints with transfer_fee, permanent_delegate may give the payee less than was paid, or take it back.",
+        ]
+    );
+}

@@ -11,7 +11,6 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{Chain, ExactEvm};
-use crate::chain::evm::Rpc;
 use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, PERMIT2};
 use crate::chain::evm::eip712::{Authorization, Domain, Permit, PermitTransfer, permit2_separator};
 use crate::chain::evm::reads::{CallResult, Code, Reads};
@@ -63,7 +62,7 @@ pub(super) fn network() -> EvmNetwork {
 pub(super) fn chain(network: EvmNetwork) -> Chain {
     // A second test finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let rpc = Arc::new(Rpc::new(&network, reqwest::Client::new()));
+    let rpc = Arc::new(crate::chain::evm::connect(&network, reqwest::Client::new()));
     let signer = Address::repeat_byte(0x51);
     let reads = Arc::new(Reads::new(rpc, signer));
     Chain::new(network, reads, vec![signer])

@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     RefuseAnswer(&'static str),
     /// The result is null; the chain hears nothing.
     Null,
+    /// The result is this; the chain hears nothing.
+    Answer(Value),
     /// The chain hears the call twice; the answer is the second.
     Twice,
     /// The node is this many blocks behind: `latest` means an older block.
@@ -226,6 +228,7 @@ impl Node {
         match fault {
             Fault::Refuse(text) => Ok(error(text)),
             Fault::Null => Ok(answer("result", Value::Null)),
+            Fault::Answer(result) => Ok(answer("result", result.clone())),
             Fault::StaleHead(behind) => self.forward_stale(call, *behind).await,
             Fault::RefuseAnswer(text) => {
                 self.upstream.post(call).await?;

@@ -49,7 +49,12 @@ async fn a_stolen_lane_cannot_write(db: Opened) {
     let id = db.enqueue("key").await;
     let refused = db
         .store
-        .submit(&ours, 0, attempt("0xa"), vec![submission(&id, "p", "1000")])
+        .submit(
+            &ours,
+            Some(0),
+            attempt("0xa"),
+            vec![submission(&id, "p", "1000")],
+        )
         .await;
     assert!(matches!(refused, Err(Error::Fenced)));
     assert!(matches!(
@@ -92,7 +97,7 @@ async fn an_account_nonce_is_taken_once(db: Opened) {
         .store
         .submit(
             &lease,
-            0,
+            Some(0),
             attempt("0xother"),
             vec![submission(&two, "p", "1000")],
         )
@@ -117,7 +122,7 @@ async fn what_a_payer_has_in_flight_never_exceeds_the_balance(db: Opened) {
         .store
         .submit(
             &lease,
-            0,
+            Some(0),
             attempt("0xa"),
             vec![submission(&one, "payer", "150")],
         )
@@ -128,7 +133,7 @@ async fn what_a_payer_has_in_flight_never_exceeds_the_balance(db: Opened) {
         .store
         .submit(
             &lease,
-            1,
+            Some(1),
             attempt("0xb"),
             vec![submission(&two, "payer", "150")],
         )
@@ -139,7 +144,7 @@ async fn what_a_payer_has_in_flight_never_exceeds_the_balance(db: Opened) {
         .store
         .submit(
             &lease,
-            1,
+            Some(1),
             attempt("0xb"),
             vec![submission(&two, "payer", "200")],
         )
@@ -165,13 +170,13 @@ async fn two_payments_of_one_payer_racing_over_one_balance_do_not_both_fit(db: O
         let (a, b) = tokio::join!(
             db.store.submit(
                 &left,
-                0,
+                Some(0),
                 attempt(&format!("0xl{round}")),
                 vec![submission(&ids[0], &payer, "150")]
             ),
             db.store.submit(
                 &right,
-                0,
+                Some(0),
                 attempt(&format!("0xr{round}")),
                 vec![submission(&ids[1], &payer, "150")]
             ),

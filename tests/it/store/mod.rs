@@ -104,7 +104,12 @@ impl Opened {
     async fn submit(&self, lease: &Lease, nonce: u64, ids: &[&str]) -> Submitted {
         let payments = ids.iter().map(|id| submission(id, id, "1000000")).collect();
         self.store
-            .submit(lease, nonce, attempt(&format!("0xhash{nonce}")), payments)
+            .submit(
+                lease,
+                Some(nonce),
+                attempt(&format!("0xhash{nonce}")),
+                payments,
+            )
             .await
             .expect("asked")
     }
@@ -121,7 +126,8 @@ impl Opened {
     /// A payment whose transaction was mined and proven; its row and the transaction.
     async fn settled(&self, lease: &Lease, nonce: u64, key: &str) -> (String, Mined) {
         let id = self.enqueue(key).await;
-        let Submitted::Stored(transaction_id) = self.submit(lease, nonce, &[&id]).await else {
+        let Submitted::Stored(transaction_id) = self.submit(lease, nonce, &[&id]).await
+        else {
             panic!("not stored")
         };
         let mined = mined(&transaction_id, nonce);

@@ -20,22 +20,18 @@ use super::Error;
 use super::broadcast::{self, Class};
 use super::chain::Chain;
 use super::fees::Market;
+use crate::chain::lease::{self, Seat};
 use crate::hooks::Point;
 use crate::observe;
 use crate::signer::{Signed, Signer};
-use crate::store::{self, InFlight, LaneState, Lease, POLL};
+use crate::store::{self, InFlight, Lease, POLL};
 
-/// A lease whose heartbeat stood still this long on our own clock may be taken.
-const LEASE_TTL: Duration = Duration::from_secs(10);
-const HEARTBEAT: Duration = Duration::from_secs(3);
 /// Most transactions without a proven end per signer: nodes keep about this many.
 const IN_FLIGHT_MAX: usize = 16;
 /// How often a paused lane looks whether it may go on.
 const PAUSE_CHECK: Duration = Duration::from_secs(2);
 /// How often the database is asked for transactions in flight although none is known.
 const REREAD: Duration = Duration::from_secs(2);
-/// After a database failure.
-const DATABASE_RETRY: Duration = Duration::from_secs(1);
 
 /// One signer on one network.
 #[derive(Debug)]
@@ -92,12 +88,12 @@ impl Lane {
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let lease = tokio::select! {
-                lease = self.acquire() => lease,
+                lease = self.seat().acquire() => lease,
                 () = stop.cancelled() => return,
             };
             let store = self.chain.store.clone();
             let ended = tokio::select! {
-                cause = heartbeats(&store, &lease) => Err(cause),
+                cause = lease::heartbeats(&store, &lease) => Err(cause),
                 ended = self.work(&lease, &stop) => ended,
             };
             // Whoever works next, ourselves included, need not wait for the lease to run out.
@@ -109,52 +105,19 @@ impl Lane {
                 Ok(End::StartOver) => {}
                 Err(cause) => {
                     observe::lane_trouble(&self.chain.config.network, &self.address, &cause);
-                    sleep(DATABASE_RETRY).await;
+                    sleep(lease::DATABASE_RETRY).await;
                 }
             }
         }
     }
 
-    /// Waits until the lane is ours: given back, or its holder's heartbeat stood still for the whole TTL.
-    async fn acquire(&self) -> Lease {
-        let mut seen: Option<(LaneState, Instant)> = None;
-        loop {
-            match self.try_acquire(&mut seen).await {
-                Ok(Some(lease)) => return lease,
-                Ok(None) => sleep(POLL).await,
-                Err(cause) => {
-                    observe::lane_trouble(&self.chain.config.network, &self.address, &cause);
-                    sleep(DATABASE_RETRY).await;
-                }
-            }
+    fn seat(&self) -> Seat<'_> {
+        Seat {
+            store: &self.chain.store,
+            network: &self.chain.config.network,
+            signer: &self.address,
+            holder: &self.holder,
         }
-    }
-
-    async fn try_acquire(
-        &self,
-        seen: &mut Option<(LaneState, Instant)>,
-    ) -> store::Result<Option<Lease>> {
-        let (store, network) = (&self.chain.store, &self.chain.config.network);
-        let now = store.lane(network, &self.address).await?;
-        let stands_still = match seen {
-            Some((before, since))
-                if (before.generation, before.heartbeat) == (now.generation, now.heartbeat) =>
-            {
-                since.elapsed() >= LEASE_TTL
-            }
-            _ => {
-                *seen = Some((now.clone(), Instant::now()));
-                false
-            }
-        };
-        // Our own, when the lane starts over: nobody else has this name, and nobody of this name is at work.
-        let is_ours = now.holder.as_deref() == Some(self.holder.as_str());
-        if now.holder.is_some() && !is_ours && !stands_still {
-            return Ok(None);
-        }
-        store
-            .take_lane(network, &self.address, &now, &self.holder)
-            .await
     }
 
     async fn work(&mut self, lease: &Lease, stop: &CancellationToken) -> store::Result<End> {
@@ -222,7 +185,7 @@ impl Lane {
         signed: &Signed,
         first: bool,
     ) -> store::Result<Option<End>> {
-        let answers = self.chain.rpc.send_raw(&[&signed.raw]).await.concat();
+        let answers = self.chain.send_raw(&[&signed.raw]).await.concat();
         self.note_answers(lease, transaction_id, signed, &answers, first)
             .await
     }
@@ -289,20 +252,5 @@ impl Lane {
             self.paused = Some(reason.to_owned());
         }
         Ok(())
-    }
-}
-
-/// Shows life until it cannot; ends only with an error.
-async fn heartbeats(store: &store::Store, lease: &Lease) -> store::Error {
-    let mut last = Instant::now();
-    loop {
-        sleep(HEARTBEAT).await;
-        match store.heartbeat(lease).await {
-            Ok(()) => last = Instant::now(),
-            Err(cause @ store::Error::Fenced) => return cause,
-            // Past the TTL somebody else may own the lane: stop working even though the database cannot say so.
-            Err(cause) if last.elapsed() >= LEASE_TTL => return cause,
-            Err(_) => {}
-        }
     }
 }

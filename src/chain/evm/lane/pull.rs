@@ -99,7 +99,7 @@ impl Lane {
         match self
             .chain
             .store
-            .submit(lease, nonce, attempt.clone(), payments)
+            .submit(lease, Some(nonce), attempt.clone(), payments)
             .await?
         {
             Submitted::Stored(id) => {
@@ -132,7 +132,7 @@ impl Lane {
         self.open.push(InFlight {
             id: id.to_owned(),
             signer: self.address.clone(),
-            account_nonce,
+            account_nonce: Some(account_nonce),
             was_sent: false,
             attempts: vec![attempt],
             live_until: group.iter().map(|ready| ready.settlement.expires_at).max(),
@@ -149,7 +149,7 @@ impl Lane {
             return Ok(None);
         }
         let raws: Vec<_> = unsent.iter().map(|(_, signed)| &signed.raw).collect();
-        let answers = self.chain.rpc.send_raw(&raws).await;
+        let answers = self.chain.send_raw(&raws).await;
         let mut end = None;
         for ((id, signed), answers) in unsent.iter().zip(answers) {
             end = self

@@ -73,7 +73,8 @@ impl Lane {
             return false;
         };
         let next = self.chain.account_nonce(self.signer.address(), "latest");
-        next.await.is_ok_and(|next| next < oldest.account_nonce)
+        next.await
+            .is_ok_and(|next| Some(next) < oldest.account_nonce)
     }
 
     fn need(&self, transaction: &InFlight) -> Need {
@@ -140,7 +141,9 @@ impl Lane {
         need: Need,
         market: Market,
     ) -> store::Result<Option<Signed>> {
-        let Some(last) = transaction.attempts.last() else {
+        let (Some(last), Some(account_nonce)) =
+            (transaction.attempts.last(), transaction.account_nonce)
+        else {
             return Ok(None);
         };
         let Some((call, fee)) = decode(&last.raw) else {
@@ -160,7 +163,7 @@ impl Lane {
             }
             Need::Nothing | Need::SendAgain | Need::RaiseFee => (call, last.role),
         };
-        let unsigned = call.unsigned(self.chain.config.chain_id, transaction.account_nonce, fee);
+        let unsigned = call.unsigned(self.chain.config.chain_id, account_nonce, fee);
         let signed = match self.signer.sign(unsigned).await {
             Ok(signed) => signed,
             Err(cause) => {

@@ -141,6 +141,9 @@ impl Watcher {
 
     /// Ends a transaction that cannot be included any more. Nonce and guards are read at one block, so that no attempt can have landed in between.
     async fn replace(&self, transaction: &InFlight) -> Result<(), Trouble> {
+        let Some(account_nonce) = transaction.account_nonce else {
+            return Ok(());
+        };
         let head: Head = self
             .chain
             .rpc
@@ -152,7 +155,7 @@ impl Watcher {
             .rpc
             .read("eth_getTransactionCount", json!([transaction.signer, at]))
             .await?;
-        if count.to::<u64>() <= transaction.account_nonce {
+        if count.to::<u64>() <= account_nonce {
             return Ok(());
         }
         let mut verdicts = Vec::new();
@@ -176,7 +179,7 @@ impl Watcher {
             observe::replaced(
                 &self.chain.config.network,
                 &transaction.signer,
-                transaction.account_nonce,
+                account_nonce,
             );
         }
         Ok(())
@@ -192,10 +195,13 @@ impl Watcher {
     }
 
     async fn is_replaced(&self, transaction: &InFlight) -> Result<bool, Trouble> {
-        let Ok(signer) = transaction.signer.parse::<Address>() else {
+        let (Ok(signer), Some(account_nonce)) = (
+            transaction.signer.parse::<Address>(),
+            transaction.account_nonce,
+        ) else {
             return Ok(false);
         };
-        let is_final = consumed(&self.chain, signer, "finalized", transaction.account_nonce).await;
+        let is_final = consumed(&self.chain, signer, "finalized", account_nonce).await;
         let mut calls: Vec<Call> = vec![("eth_getTransactionCount", json!([signer, "latest"]))];
         calls.extend(
             transaction
@@ -215,7 +221,7 @@ impl Watcher {
                     return Ok(false);
                 }
             }
-            if count.to::<u64>() > transaction.account_nonce {
+            if count.to::<u64>() > account_nonce {
                 witnesses += 1;
             }
         }

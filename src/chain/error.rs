@@ -13,6 +13,7 @@ pub enum Error {
     Refused {
         code: i64,
         message: String,
+        /// What an EVM execution returned when it failed.
         data: Option<Bytes>,
     },
 }

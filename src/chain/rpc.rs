@@ -4,14 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use alloy::primitives::{B256, Bytes};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Error;
-use crate::config::EvmNetwork;
 use crate::observe;
 use crate::protocol::Network;
 use crate::secret::Secret;
@@ -25,15 +23,36 @@ const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 const BATCH_MAX: usize = 25;
 /// How long a node that failed is asked after the others.
 const DOWN: Duration = Duration::from_secs(10);
-/// How long a node's word about its chain id counts.
+/// How long a node's word about which chain it is on counts.
 const CHAIN_CHECK: Duration = Duration::from_hours(1);
 
-/// The endpoints of one network. None is believed before it has named the right chain id.
+/// Where a network is asked, and how a node proves to be on it.
+#[derive(Debug)]
+pub struct Endpoints<'a> {
+    pub network: &'a Network,
+    /// In order of preference.
+    pub read: &'a [Secret],
+    /// Where signed transactions go; the read endpoints where none are set.
+    pub send: &'a [Secret],
+    pub identity: Identity,
+}
+
+/// How a node says which chain it is on.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// A method without parameters.
+    pub method: &'static str,
+    /// The chain's name in the method's answer.
+    pub read: fn(&Value) -> Option<String>,
+    pub expected: String,
+}
+
+/// The endpoints of one network. None is believed before it has named the right chain.
 #[derive(Debug)]
 pub struct Rpc {
     client: reqwest::Client,
     network: Network,
-    chain_id: u64,
+    identity: Identity,
     read: Vec<Endpoint>,
     send: Vec<Endpoint>,
     calls: AtomicU64,
@@ -42,7 +61,7 @@ pub struct Rpc {
 #[derive(Debug)]
 struct Endpoint {
     url: Secret,
-    /// When it last named our chain id.
+    /// When it last named our chain.
     checked: Mutex<Option<Instant>>,
     /// When it last could not be asked.
     failed: Mutex<Option<Instant>>,
@@ -102,18 +121,18 @@ struct Complaint {
 }
 
 impl Rpc {
-    pub fn new(network: &EvmNetwork, client: reqwest::Client) -> Self {
-        let send = if network.send_urls.is_empty() {
-            &network.rpc_urls
+    pub fn new(endpoints: Endpoints<'_>, client: reqwest::Client) -> Self {
+        let send = if endpoints.send.is_empty() {
+            endpoints.read
         } else {
-            &network.send_urls
+            endpoints.send
         };
         Self {
             client,
-            network: network.network.clone(),
-            chain_id: network.chain_id,
-            read: Endpoint::all(&network.rpc_urls, false),
-            send: Endpoint::all(send, !network.send_urls.is_empty()),
+            network: endpoints.network.clone(),
+            identity: endpoints.identity,
+            read: Endpoint::all(endpoints.read, false),
+            send: Endpoint::all(send, !endpoints.send.is_empty()),
             calls: AtomicU64::new(0),
         }
     }
@@ -162,13 +181,12 @@ impl Rpc {
         futures::future::join_all(self.read.iter().map(|endpoint| self.ask(endpoint, calls))).await
     }
 
-    /// Hands signed transactions to every send endpoint at once, to each in one request so that they arrive in order. For every transaction one
-    /// verdict per endpoint, in configured order.
-    pub async fn send_raw(&self, raws: &[&Bytes]) -> Vec<Vec<Result<B256, Error>>> {
-        let calls: Vec<Call> = raws
-            .iter()
-            .map(|raw| ("eth_sendRawTransaction", json!([raw])))
-            .collect();
+    /// Makes the same calls on every send endpoint at once, on each in one request so that they arrive in order. For every call one answer per
+    /// endpoint, in configured order.
+    pub async fn send<T: DeserializeOwned + Clone>(
+        &self,
+        calls: &[Call],
+    ) -> Vec<Vec<Result<T, Error>>> {
         // One that failed a moment ago only delays the others, where there are others.
         let some_are_up = self.send.iter().any(|endpoint| !endpoint.is_down());
         let asked = self
@@ -176,16 +194,16 @@ impl Rpc {
             .iter()
             .filter(|endpoint| !some_are_up || !endpoint.is_down());
         let sends = asked.map(|endpoint| async {
-            match self.ask(endpoint, &calls).await {
+            match self.ask(endpoint, calls).await {
                 Ok(answers) => answers
                     .into_iter()
                     .map(|answer| decode(answer?.as_ref()))
                     .collect(),
-                Err(cause) => vec![Err(cause); raws.len()],
+                Err(cause) => vec![Err(cause); calls.len()],
             }
         });
-        let by_endpoint = futures::future::join_all(sends).await;
-        (0..raws.len())
+        let by_endpoint: Vec<Vec<Result<T, Error>>> = futures::future::join_all(sends).await;
+        (0..calls.len())
             .map(|index| {
                 by_endpoint
                     .iter()
@@ -251,16 +269,14 @@ impl Rpc {
 
     /// A node on another chain would verify and settle nonsense: it counts as one that cannot be asked.
     async fn check_chain(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        let mut answers = self
-            .post(&endpoint.url, &[("eth_chainId", json!([]))])
-            .await?;
-        let chain_id: alloy::primitives::U64 =
-            decode(&answers.pop().unwrap_or_else(|| Err(missing()))?)?;
-        if chain_id.to::<u64>() != self.chain_id {
-            observe::wrong_chain(&self.network, chain_id.to());
-            return Err(Error::Unavailable(format!(
-                "the node is on chain {chain_id}"
-            )));
+        let question = (self.identity.method, json!([]));
+        let mut answers = self.post(&endpoint.url, &[question]).await?;
+        let answer: Value = decode(&answers.pop().unwrap_or_else(|| Err(missing()))?)?;
+        let named = (self.identity.read)(&answer)
+            .ok_or_else(|| Error::Unavailable("the node does not name its chain".to_owned()))?;
+        if named != self.identity.expected {
+            observe::wrong_chain(&self.network, &named);
+            return Err(Error::Unavailable(format!("the node is on chain {named}")));
         }
         endpoint.note_checked();
         Ok(())
@@ -385,9 +401,20 @@ fn refused(complaint: Complaint) -> Error {
     }
 }
 
-fn decode<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Error> {
+pub(super) fn decode<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Error> {
     serde_json::from_str(raw.get())
         .map_err(|cause| Error::Unavailable(format!("unreadable answer: {cause}")))
+}
+
+/// Reads one answer of a batch.
+pub(super) fn parse<T: DeserializeOwned>(
+    answer: Option<&Result<Box<RawValue>, Error>>,
+) -> Result<T, Error> {
+    match answer {
+        Some(Ok(raw)) => decode(raw),
+        Some(Err(cause)) => Err(cause.clone()),
+        None => Err(Error::Unavailable("an answer is missing".to_owned())),
+    }
 }
 
 /// A transport failure without its URL, which carries keys.

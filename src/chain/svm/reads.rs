@@ -1,0 +1,237 @@
+//! What verification and the lane ask: a simulation, and how long blockhashes live.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use solana_hash::Hash;
+use solana_pubkey::Pubkey;
+
+use super::chain::InContext;
+use super::rpc::{Call, parse};
+use super::{Error, Rpc};
+use crate::scheme::exact_svm::effect::read_inner;
+use crate::scheme::exact_svm::ledger::{Account, Ledger, Simulation, Trial, Unavailable, Validity};
+
+/// How long an answer about the height is reckoned forward in place of asking again.
+const HEIGHT_FOR: Duration = Duration::from_secs(10);
+/// Blocks after which a blockhash is too old.
+const LIFE: u64 = 150;
+/// Faster than blocks are made.
+const FASTEST_BLOCK: Duration = Duration::from_millis(200);
+/// What a node says that has not seen the block which the buyer's wallet took its blockhash from.
+const UNKNOWN_BLOCKHASH: &str = "BlockhashNotFound";
+
+/// Reads of one network.
+#[derive(Debug)]
+pub struct Reads {
+    rpc: Arc<Rpc>,
+    /// The last valid height of the newest blockhash, and when that was asked.
+    newest: Mutex<Option<(u64, Instant)>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Blockhash {
+    last_valid_block_height: u64,
+}
+
+/// A simulation as nodes tell it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Simulated {
+    err: Option<Value>,
+    #[serde(default)]
+    accounts: Option<Vec<Option<Shown>>>,
+    #[serde(default)]
+    inner_instructions: Value,
+}
+
+#[derive(Debug, Deserialize)]
+struct Shown {
+    owner: String,
+    data: (String, String),
+}
+
+impl Reads {
+    pub fn new(rpc: Arc<Rpc>) -> Self {
+        Self {
+            rpc,
+            newest: Mutex::default(),
+        }
+    }
+
+    /// Whether every endpoint that can be asked says that the transaction fails. One stale node is no verdict.
+    pub(super) async fn all_refuse(&self, trial: &Trial) -> bool {
+        let answers = self.rpc.ask_all(&[simulation(trial)]).await;
+        let mut looks = answers.iter().flatten().flatten().peekable();
+        looks.peek().is_some()
+            && looks.all(|look| {
+                let simulated: Result<InContext<Simulated>, _> = parse(Some(look));
+                simulated.is_ok_and(|simulated| simulated.value.err.is_some())
+            })
+    }
+
+    async fn ask(&self, trial: &Trial) -> Result<Simulated, Error> {
+        let (method, params) = simulation(trial);
+        let first: InContext<Simulated> = self.rpc.read(method, params).await?;
+        if !is_behind(&first.value) {
+            return Ok(first.value);
+        }
+        let answers = self.rpc.ask_all(&[simulation(trial)]).await;
+        let mut others = answers.iter().flatten().filter_map(|answers| {
+            let other: InContext<Simulated> = parse(answers.first()).ok()?;
+            Some(other.value)
+        });
+        Ok(others
+            .find(|other| !is_behind(other))
+            .unwrap_or(first.value))
+    }
+
+    /// The last valid height of the newest blockhash: an upper bound for all others. Wallets may know newer ones than the confirmed.
+    async fn newest(&self) -> Result<u64, Error> {
+        let asked_at = Instant::now();
+        let params = json!([{"commitment": "processed"}]);
+        let newest: InContext<Blockhash> = self.rpc.read("getLatestBlockhash", params).await?;
+        let height = newest.value.last_valid_block_height;
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((height, asked_at));
+        Ok(height)
+    }
+
+    fn reckoned(&self) -> Option<u64> {
+        let newest = *self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let (height, at) = newest?;
+        let elapsed = at.elapsed();
+        if elapsed >= HEIGHT_FOR {
+            return None;
+        }
+        let blocks = elapsed.as_millis().div_ceil(FASTEST_BLOCK.as_millis());
+        Some(height.saturating_add(u64::try_from(blocks).unwrap_or(u64::MAX)))
+    }
+}
+
+#[async_trait]
+impl Ledger for Reads {
+    async fn simulate(&self, trial: &Trial) -> Result<Simulation, Unavailable> {
+        let simulated = self.ask(trial).await.map_err(|cause| unavailable(&cause))?;
+        read_simulation(simulated, trial)
+            .ok_or_else(|| Unavailable("unreadable simulation".to_owned()))
+    }
+
+    async fn validity(&self, _: &Hash) -> Result<Validity, Unavailable> {
+        let newest = match self.reckoned() {
+            Some(newest) => newest,
+            None => self.newest().await.map_err(|cause| unavailable(&cause))?,
+        };
+        Ok(Validity {
+            last_valid_block_height: newest,
+            block_height: newest.saturating_sub(LIFE),
+        })
+    }
+}
+
+fn simulation(trial: &Trial) -> Call {
+    let accounts: Vec<String> = trial.accounts.iter().map(ToString::to_string).collect();
+    let config = json!({
+        "encoding": "base64",
+        "commitment": "confirmed",
+        "sigVerify": false,
+        "replaceRecentBlockhash": false,
+        "innerInstructions": true,
+        "accounts": {"encoding": "base64", "addresses": accounts},
+    });
+    let wire = BASE64_STANDARD.encode(&trial.wire);
+    ("simulateTransaction", json!([wire, config]))
+}
+
+fn is_behind(simulated: &Simulated) -> bool {
+    simulated
+        .err
+        .as_ref()
+        .is_some_and(|err| err == UNKNOWN_BLOCKHASH)
+}
+
+/// `None` when an account cannot be read: what is not understood cannot be judged.
+fn read_simulation(simulated: Simulated, trial: &Trial) -> Option<Simulation> {
+    let shown = simulated.accounts.unwrap_or_default();
+    let read = |shown: Option<Shown>| match shown {
+        Some(shown) => read_account(&shown).map(Some),
+        None => Some(None),
+    };
+    Some(Simulation {
+        error: simulated.err,
+        inner: read_inner(&simulated.inner_instructions, &trial.keys),
+        accounts: shown.into_iter().map(read).collect::<Option<_>>()?,
+    })
+}
+
+fn read_account(shown: &Shown) -> Option<Account> {
+    Some(Account {
+        owner: shown.owner.parse::<Pubkey>().ok()?,
+        data: BASE64_STANDARD.decode(&shown.data.0).ok()?,
+    })
+}
+
+fn unavailable(cause: &Error) -> Unavailable {
+    Unavailable(cause.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trial() -> Trial {
+        Trial {
+            wire: vec![1, 2],
+            keys: vec![Pubkey::new_from_array([1; 32])],
+            accounts: vec![Pubkey::new_from_array([1; 32])],
+        }
+    }
+
+    #[test]
+    fn tries_just_what_will_be_sent() {
+        let (method, params) = simulation(&trial());
+        assert_eq!(method, "simulateTransaction");
+        assert_eq!(params[0], "AQI=");
+        assert_eq!(params[1]["sigVerify"], false);
+        assert_eq!(params[1]["replaceRecentBlockhash"], false);
+        assert_eq!(params[1]["innerInstructions"], true);
+        let addresses = &params[1]["accounts"]["addresses"];
+        assert_eq!(
+            *addresses,
+            json!([Pubkey::new_from_array([1; 32]).to_string()])
+        );
+    }
+
+    #[test]
+    fn reads_a_simulation_as_nodes_tell_it() {
+        let owner = Pubkey::new_from_array([2; 32]);
+        let told = json!({
+            "err": {"InstructionError": [2, {"Custom": 1}]},
+            "accounts": [null, {"owner": owner.to_string(), "data": ["AQI=", "base64"], "lamports": 5}],
+            "innerInstructions": null,
+            "logs": [],
+        });
+        let read = read_simulation(serde_json::from_value(told).unwrap(), &trial()).unwrap();
+        let account = Account {
+            owner,
+            data: vec![1, 2],
+        };
+        assert_eq!(read.accounts, vec![None, Some(account)]);
+        assert_eq!((read.error.is_some(), read.inner), (true, None));
+
+        let fine = serde_json::from_value(json!({"err": null, "innerInstructions": []})).unwrap();
+        let fine = read_simulation(fine, &trial()).unwrap();
+        assert_eq!((fine.error, fine.inner), (None, Some(vec![])));
+
+        let bad = json!({"err": null, "accounts": [{"owner": "me", "data": ["", "base64"]}]});
+        assert_eq!(
+            read_simulation(serde_json::from_value(bad).unwrap(), &trial()),
+            None
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! The wiring of EVM networks.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::Shared;
+use crate::chain::evm::{self, Chain, Lane, Reads, Watcher};
+use crate::config::{Evm, EvmNetwork};
+use crate::lifecycle::Lifecycle;
+use crate::scheme::exact_evm::{self, ExactEvm};
+use crate::signer::{Local, Signer};
+
+/// Every EVM network and every key on it.
+pub(super) struct Family {
+    chains: Vec<Arc<Chain>>,
+    signers: Vec<Arc<dyn Signer>>,
+}
+
+impl Family {
+    pub(super) fn new(config: &Evm, shared: &Shared) -> anyhow::Result<Self> {
+        let chain = |network: &EvmNetwork| {
+            Arc::new(Chain {
+                config: network.clone(),
+                rpc: Arc::new(evm::connect(network, shared.client.clone())),
+                store: shared.store.clone(),
+                clock: shared.clock.clone(),
+                hooks: Arc::clone(&shared.hooks),
+            })
+        };
+        let read = |key| {
+            let key = Local::parse(key).context("reading EVM_PRIVATE_KEY")?;
+            Ok(Arc::new(key) as Arc<dyn Signer>)
+        };
+        Ok(Self {
+            chains: config.networks.iter().map(chain).collect(),
+            signers: config
+                .keys
+                .iter()
+                .map(read)
+                .collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    pub(super) fn exact(&self) -> ExactEvm {
+        let addresses: Vec<_> = self.signers.iter().map(|signer| signer.address()).collect();
+        // Any account will do for reads; one that pays the gas is closest to what will happen.
+        let reader = addresses.first().copied().unwrap_or_default();
+        let chain = |chain: &Arc<Chain>| {
+            let reads = Arc::new(Reads::new(Arc::clone(&chain.rpc), reader));
+            exact_evm::Chain::new(chain.config.clone(), reads, addresses.clone())
+        };
+        ExactEvm::new(self.chains.iter().map(chain).collect())
+    }
+
+    pub(super) fn start(&self, lifecycle: &Lifecycle) {
+        for chain in &self.chains {
+            let watcher = Watcher::new(Arc::clone(chain));
+            lifecycle.spawn("watcher", watcher.run(lifecycle.stopping()));
+            for signer in &self.signers {
+                let holder = uuid::Uuid::now_v7().to_string();
+                let lane = Lane::new(Arc::clone(chain), Arc::clone(signer), holder);
+                lifecycle.spawn("lane", lane.run(lifecycle.stopping()));
+            }
+        }
+    }
+}

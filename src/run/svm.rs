@@ -1,0 +1,74 @@
+//! The wiring of Solana networks.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::Shared;
+use crate::chain::svm::{self, Chain, Lane, Reads, Watcher};
+use crate::config::{Svm, SvmNetwork};
+use crate::lifecycle::Lifecycle;
+use crate::scheme::exact_svm::{Cluster, ExactSvm, Ledger, Policy};
+use crate::signer::svm::{Local, Signer};
+
+/// Every Solana network and every fee payer on it.
+pub(super) struct Family {
+    chains: Vec<Arc<Chain>>,
+    signers: Vec<Arc<dyn Signer>>,
+    policy: Policy,
+}
+
+impl Family {
+    pub(super) fn new(config: &Svm, shared: &Shared) -> anyhow::Result<Self> {
+        let chain = |network: &SvmNetwork| {
+            let rpc = Arc::new(svm::connect(network, shared.client.clone()));
+            Arc::new(Chain {
+                config: network.clone(),
+                reads: Arc::new(Reads::new(Arc::clone(&rpc))),
+                rpc,
+                store: shared.store.clone(),
+                clock: shared.clock.clone(),
+                hooks: Arc::clone(&shared.hooks),
+            })
+        };
+        let read = |key| {
+            let key = Local::parse(key).context("reading SVM_PRIVATE_KEY")?;
+            Ok(Arc::new(key) as Arc<dyn Signer>)
+        };
+        Ok(Self {
+            chains: config.networks.iter().map(chain).collect(),
+            signers: config
+                .keys
+                .iter()
+                .map(read)
+                .collect::<anyhow::Result<_>>()?,
+            policy: Policy::from(&config.policy),
+        })
+    }
+
+    pub(super) fn exact(&self) -> ExactSvm {
+        let fee_payers: Vec<_> = self.signers.iter().map(|signer| signer.address()).collect();
+        let cluster = |chain: &Arc<Chain>| {
+            let ledger = Arc::clone(&chain.reads) as Arc<dyn Ledger>;
+            Cluster::new(
+                &chain.config,
+                self.policy.clone(),
+                fee_payers.clone(),
+                ledger,
+            )
+        };
+        ExactSvm::new(self.chains.iter().map(cluster).collect())
+    }
+
+    pub(super) fn start(&self, lifecycle: &Lifecycle) {
+        for chain in &self.chains {
+            let watcher = Watcher::new(Arc::clone(chain));
+            lifecycle.spawn("watcher", watcher.run(lifecycle.stopping()));
+            for signer in &self.signers {
+                let holder = uuid::Uuid::now_v7().to_string();
+                let lane = Lane::new(Arc::clone(chain), Arc::clone(signer), holder);
+                lifecycle.spawn("lane", lane.run(lifecycle.stopping()));
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What this scheme asks a chain. The chain room answers.
+
+use async_trait::async_trait;
+use serde_json::Value;
+use solana_hash::Hash;
+use solana_pubkey::Pubkey;
+
+use super::effect::Effect;
+
+/// The chain, as much as verification needs of it.
+#[async_trait]
+pub trait Ledger: Send + Sync + std::fmt::Debug {
+    /// One `simulateTransaction`: `sigVerify: false` (the fee payer has not signed), `replaceRecentBlockhash: false` (what is tried is what
+    /// will be sent), `innerInstructions: true`, commitment `confirmed`, and the state that `trial.accounts` have afterwards.
+    async fn simulate(&self, trial: &Trial) -> Result<Simulation, Unavailable>;
+
+    /// How long a message with this blockhash can land, if it can land now. Whether it can is for the simulation to say.
+    async fn validity(&self, blockhash: &Hash) -> Result<Validity, Unavailable>;
+}
+
+/// The life of a blockhash, in block heights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// Never too low: that of the newest blockhash unless this one's own is known.
+    pub last_valid_block_height: u64,
+    /// The confirmed height now.
+    pub block_height: u64,
+}
+
+impl Validity {
+    pub fn blocks_left(self) -> u64 {
+        self.last_valid_block_height
+            .saturating_sub(self.block_height)
+    }
+}
+
+/// Could not be asked. Never a verdict on a payment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);
+
+/// A transaction to try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// The bytes, slot 0 empty.
+    pub wire: Vec<u8>,
+    /// The accounts that the message lists, for reading inner instructions.
+    pub keys: Vec<Pubkey>,
+    /// Whose state afterwards is wanted; each is one of `keys`, since nodes know no others.
+    pub accounts: Vec<Pubkey>,
+}
+
+/// How it went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Simulation {
+    /// The runtime's `TransactionError`, as JSON.
+    pub error: Option<Value>,
+    /// The inner instructions; `None` where the node showed none or they could not be read.
+    pub inner: Option<Vec<Effect>>,
+    /// The accounts that were asked for, in that order; `None` for one that does not exist.
+    pub accounts: Vec<Option<Account>>,
+}
+
+/// An account's owner and content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub owner: Pubkey,
+    pub data: Vec<u8>,
+}

@@ -1,0 +1,117 @@
+//! `exact` on Solana: the buyer signs a token transfer whose fee payer is ours; we check that it does just that, and co-sign.
+//!
+//! The chain is asked through [`Ledger`]. What a lane needs is in [`work`], what a watcher judges by in [`landed`].
+
+pub mod budget;
+mod checked;
+mod cluster;
+pub mod effect;
+mod flaw;
+mod identity;
+pub mod instruction;
+pub mod landed;
+mod layout;
+pub mod ledger;
+mod memo;
+pub mod mint;
+pub mod policy;
+pub mod programs;
+mod requested;
+mod simulated;
+mod smart_wallet;
+mod sponsor;
+mod terms;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+pub mod token;
+pub mod wire;
+pub mod work;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use solana_pubkey::Pubkey;
+
+use super::{Checked, Rejection, Scheme};
+use crate::clock::UnixMillis;
+use crate::protocol::payment::{Payment, Version};
+use crate::protocol::response::SupportedKind;
+use crate::protocol::{Network, Reason};
+
+pub use cluster::{Assets, Cluster};
+pub use ledger::Ledger;
+pub use policy::Policy;
+
+/// The scheme's name on the wire.
+const NAME: &str = "exact";
+
+/// The scheme on every network that has something to pay with and somebody to pay the fee.
+#[derive(Debug)]
+pub struct ExactSvm {
+    clusters: Vec<Arc<Cluster>>,
+}
+
+impl ExactSvm {
+    /// A network without assets or without fee payers is left out.
+    pub fn new(clusters: Vec<Cluster>) -> Self {
+        let usable = clusters.into_iter().filter(Cluster::is_usable);
+        Self {
+            clusters: usable.map(Arc::new).collect(),
+        }
+    }
+}
+
+#[async_trait]
+impl Scheme for ExactSvm {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn networks(&self) -> Vec<Network> {
+        let networks = self.clusters.iter().map(|cluster| &cluster.network);
+        networks.cloned().collect()
+    }
+
+    fn kinds(&self) -> Vec<SupportedKind> {
+        let kind = |version: Version, network: String, cluster: &Cluster| SupportedKind {
+            version: version.number(),
+            scheme: NAME,
+            network,
+            extra: cluster.fee_payers.first().map(advertise),
+        };
+        let clusters = || self.clusters.iter();
+        let current = clusters().map(|c| kind(Version::V2, c.network.to_string(), c));
+        let named = clusters().filter_map(|c| Some(kind(Version::V1, c.v1_name.clone()?, c)));
+        current.chain(named).collect()
+    }
+
+    fn extensions(&self) -> Vec<&'static str> {
+        vec![]
+    }
+
+    fn signers(&self) -> Vec<String> {
+        let keys = self.clusters.iter().flat_map(|cluster| &cluster.fee_payers);
+        let mut signers: Vec<_> = keys.map(ToString::to_string).collect();
+        signers.sort_unstable();
+        signers.dedup();
+        signers
+    }
+
+    fn check(&self, payment: &Payment, _now: UnixMillis) -> Result<Box<dyn Checked>, Rejection> {
+        let network = &payment.requirements.network;
+        let known = |cluster: &&Arc<Cluster>| cluster.network == *network;
+        let Some(cluster) = self.clusters.iter().find(known) else {
+            return Err(Rejection::new(Reason::InvalidNetwork));
+        };
+        let checked = checked::check(Arc::clone(cluster), payment)?;
+        Ok(Box::new(checked))
+    }
+}
+
+/// The member of `extra` that clients build their transaction with.
+fn advertise(fee_payer: &Pubkey) -> BTreeMap<String, serde_json::Value> {
+    [("feePayer".to_owned(), fee_payer.to_string().into())].into()
+}

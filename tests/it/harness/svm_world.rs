@@ -1,0 +1,87 @@
+//! A scene on the Solana ledger and the facilitator that serves it.
+
+use std::ops::Deref;
+
+use serde_json::Value;
+
+use super::facilitator::{Facilitator, Settings};
+use super::http::Client;
+use super::mint::Mint;
+use super::scene::Scene;
+use super::sign_svm::SvmPayment;
+use super::svm_wire::{Transaction, Version};
+
+pub(crate) struct SvmWorld {
+    pub(crate) scene: Scene,
+    pub(crate) client: Client,
+    facilitator: Facilitator,
+}
+
+impl Deref for SvmWorld {
+    type Target = Scene;
+
+    fn deref(&self) -> &Scene {
+        &self.scene
+    }
+}
+
+impl SvmWorld {
+    pub(crate) async fn new() -> Self {
+        Self::with(Mint::token(), |settings| settings).await
+    }
+
+    pub(crate) async fn with(mint: Mint, change: impl FnOnce(Settings) -> Settings) -> Self {
+        let scene = Scene::with(mint).await;
+        let settings = change(settings(&scene, scene.ledger.url()));
+        let facilitator = Facilitator::start(settings).await;
+        Self {
+            client: facilitator.client(),
+            scene,
+            facilitator,
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        assert!(self.facilitator.stop().await);
+    }
+}
+
+/// Devnet at these RPC URLs, and no EVM network.
+pub(crate) fn settings(scene: &Scene, rpc_urls: &str) -> Settings {
+    Settings::new("")
+        .without("EVM_PRIVATE_KEY")
+        .without("EVM_RPC_URL_BASE_SEPOLIA")
+        .set("EVM_NETWORKS", "")
+        .set("SVM_NETWORKS", "solana-devnet")
+        .set("SVM_RPC_URL_SOLANA_DEVNET", rpc_urls)
+        .set("SVM_PRIVATE_KEY", &scene.fee_payer.secret())
+        .set("SVM_ANY_ASSET", "true")
+}
+
+/// A payment as the buyer hands it over, and what it will be called on the chain.
+pub(crate) struct SvmRequest {
+    pub(crate) transaction: Transaction,
+    pub(crate) id: String,
+    pub(crate) body: Value,
+}
+
+impl SvmRequest {
+    pub(crate) async fn new(scene: &Scene) -> Self {
+        Self::changed(scene, |_| {}).await
+    }
+
+    pub(crate) async fn legacy(scene: &Scene) -> Self {
+        Self::changed(scene, |payment| payment.version = Version::Legacy).await
+    }
+
+    pub(crate) async fn changed(scene: &Scene, change: impl FnOnce(&mut SvmPayment)) -> Self {
+        let mut payment = scene.payment().await;
+        change(&mut payment);
+        let transaction = payment.signed_by(&scene.payer);
+        Self {
+            id: scene.sign(&payment).id(),
+            body: scene.terms.v2(&transaction),
+            transaction,
+        }
+    }
+}
