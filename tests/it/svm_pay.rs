@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use crate::harness::facilitator::Facilitator;
 use crate::harness::mint::Mint;
 use crate::harness::oracle::{eventually, failure, success};
+use crate::harness::proxy::Proxy;
 use crate::harness::scene::{AMOUNT, Scene};
 use crate::harness::sign_svm::DEVNET;
 use crate::harness::svm_world::{SvmRequest, SvmWorld, settings};
@@ -178,23 +179,125 @@ async fn a_node_of_another_chain_is_not_asked() {
 }
 
 #[tokio::test]
-async fn a_fee_payer_without_lamports_takes_on_nothing_until_it_has_some() {
-    let world = SvmWorld::with(Mint::token(), |it| it.set("SETTLE_TIMEOUT_MS", "1500")).await;
-    let (fee_payer, enough) = (world.fee_payer.key(), 100_000_000);
-    // It can pay this one and would not be left with what accounts must keep.
-    world.ledger.set_lamports(fee_payer, 890_880 + 10_000).await;
-    let request = SvmRequest::new(&world).await;
-
-    let refused = world.client.settle(&request.body).await;
-    assert_ne!(refused.body["success"], true);
-    assert_eq!(world.received().await, 0);
-    world.ledger.set_lamports(fee_payer, enough).await;
-
-    eventually("a success", || async {
-        let request = SvmRequest::new(&world).await;
-        let answer = world.client.settle(&request.body).await;
-        (answer.body["success"] == true).then_some(())
+async fn what_a_key_may_spend_in_a_day_is_not_exceeded() {
+    // Enough for one payment with its two signatures and the least for priority, and not for two.
+    let world = SvmWorld::with(Mint::token(), |settings| {
+        settings
+            .set("SETTLE_TIMEOUT_MS", "2000")
+            .set("SVM_DAILY_SPEND_CAP_SOLANA_DEVNET", "0.000015")
     })
     .await;
+    let before = world.ledger.lamports(world.fee_payer.key()).await;
+    let first = SvmRequest::new(&world).await;
+    assert_eq!(success(&world.client.settle(&first.body).await), first.id);
+
+    let second = SvmRequest::new(&world).await;
+    let refused = world.client.settle(&second.body).await;
+
+    assert_eq!(failure(&refused, "settlement_capacity_exceeded"), "");
+    assert_eq!(world.received().await, AMOUNT);
+    let after = world.ledger.lamports(world.fee_payer.key()).await;
+    assert_eq!(before - after, 10_001);
     world.close().await;
+}
+
+#[tokio::test]
+async fn a_fee_payer_that_is_filled_up_goes_on() {
+    let world = SvmWorld::with(Mint::token(), |it| it.set("SETTLE_TIMEOUT_MS", "2000")).await;
+    // Enough for one payment and for what an account must keep.
+    world
+        .ledger
+        .set_lamports(world.fee_payer.key(), 890_880 + 10_001)
+        .await;
+    world.ledger.hold().await;
+    let (first, second) = (SvmRequest::new(&world).await, SvmRequest::new(&world).await);
+    let pending = world.client.settle(&first.body).await;
+    assert_eq!(failure(&pending, "settlement_pending"), first.id);
+
+    // It would pass a simulation, beside the one that has not landed.
+    let refused = world.client.settle(&second.body).await;
+    assert_eq!(failure(&refused, "settlement_capacity_exceeded"), "");
+    world
+        .ledger
+        .set_lamports(world.fee_payer.key(), 100_000_000)
+        .await;
+    world.ledger.release().await;
+
+    for request in [first, second] {
+        let told = eventually("a success", || async {
+            let answer = world.client.settle(&request.body).await;
+            (answer.body["success"] == true).then_some(answer)
+        })
+        .await;
+        assert_eq!(success(&told), request.id);
+    }
+    assert_eq!(world.received().await, 2 * AMOUNT);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn replicas_on_one_database_settle_once_and_tell_it_once() {
+    let scene = Scene::start().await;
+    let settings = settings(&scene, scene.ledger.url());
+    let one = Facilitator::start(settings.clone()).await;
+    let other = Facilitator::start(settings).await;
+    let request = SvmRequest::new(&scene).await;
+
+    let clients = [one.client(), other.client()];
+    let calls = clients.iter().cycle().take(6);
+    let answers = futures::future::join_all(calls.map(|client| client.settle(&request.body))).await;
+
+    let told = answers
+        .iter()
+        .filter(|answer| answer.body["success"] == true);
+    assert_eq!(told.count(), 1);
+    assert_eq!(scene.received().await, AMOUNT);
+    assert!(one.stop().await && other.stop().await);
+}
+
+#[tokio::test]
+async fn a_payment_costs_these_calls() {
+    let scene = Scene::start().await;
+    let proxy = Proxy::start(scene.ledger.url()).await;
+    let facilitator = Facilitator::start(settings(&scene, proxy.url())).await;
+    let request = SvmRequest::new(&scene).await;
+
+    let client = facilitator.client();
+    assert_eq!(client.verify(&request.body).await.body["isValid"], true);
+    let for_verify = (
+        proxy.calls("simulateTransaction").len(),
+        proxy.requests() - proxy.calls("getGenesisHash").len(),
+    );
+    assert_eq!(success(&client.settle(&request.body).await), request.id);
+
+    // The height is known for a while; a simulation each for the request and the lane.
+    assert_eq!(for_verify, (1, 2));
+    assert_eq!(proxy.calls("getLatestBlockhash").len(), 1);
+    assert_eq!(proxy.calls("simulateTransaction").len(), 3);
+    for once in ["getBalance", "sendTransaction", "getTransaction"] {
+        assert_eq!(proxy.calls(once).len(), 1, "{once}");
+    }
+    let sent = &proxy.calls("sendTransaction")[0];
+    assert_eq!(sent[1]["skipPreflight"], true);
+    assert_eq!(sent[1]["maxRetries"], 0);
+    assert!(facilitator.stop().await);
+}
+
+#[tokio::test]
+async fn no_node_sees_a_signed_payment_before_it_is_sent() {
+    let scene = Scene::start().await;
+    let proxy = Proxy::start(scene.ledger.url()).await;
+    let facilitator = Facilitator::start(settings(&scene, proxy.url())).await;
+    let request = SvmRequest::new(&scene).await;
+
+    let settled = facilitator.client().settle(&request.body).await;
+    assert_eq!(success(&settled), request.id);
+
+    let unsigned = request.transaction.base64();
+    for simulated in proxy.calls("simulateTransaction") {
+        assert_eq!(simulated[0], unsigned);
+    }
+    let sent = &proxy.calls("sendTransaction")[0][0];
+    assert_ne!(*sent, unsigned);
+    assert!(facilitator.stop().await);
 }
