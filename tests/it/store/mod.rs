@@ -126,8 +126,7 @@ impl Opened {
     /// A payment whose transaction was mined and proven; its row and the transaction.
     async fn settled(&self, lease: &Lease, nonce: u64, key: &str) -> (String, Mined) {
         let id = self.enqueue(key).await;
-        let Submitted::Stored(transaction_id) = self.submit(lease, nonce, &[&id]).await
-        else {
+        let Submitted::Stored(transaction_id) = self.submit(lease, nonce, &[&id]).await else {
             panic!("not stored")
         };
         let mined = mined(&transaction_id, nonce);
