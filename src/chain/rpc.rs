@@ -378,8 +378,7 @@ fn parse_answers(bytes: &[u8], expected: usize) -> Option<Vec<Result<Box<RawValu
 /// Throttling is not a verdict: it counts as "could not be asked".
 fn refused(complaint: Complaint) -> Error {
     const LIMIT_EXCEEDED: i64 = -32005;
-    let message: String = complaint
-        .message
+    let message: String = without_urls(&complaint.message)
         .chars()
         .filter(|c| !c.is_control())
         .take(500)
@@ -405,6 +404,18 @@ fn refused(complaint: Complaint) -> Error {
         message,
         data,
     }
+}
+
+/// What a node says without the URLs in it: it may know by which one we called, and that one carries a key.
+fn without_urls(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        if word.contains("://") {
+            "[a URL]"
+        } else {
+            word
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn decode<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Error> {
