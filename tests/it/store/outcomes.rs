@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use x402_facilitator::store::{Delivery, Error, NotFinal, Stage, Submitted, Verdict};
+use x402_facilitator::store::{Delivery, NotFinal, Stage, Submitted, Verdict};
 
 use super::{Opened, SIGNER, mined, network, settled};
 
@@ -11,6 +11,7 @@ on_both_engines! {
     a_reorg_opens_what_it_took_away
     a_final_settlement_stays
     one_log_proves_one_payment
+    a_verdict_on_a_row_that_moved_on_changes_nothing
     a_requeued_payment_goes_alone
     gas_is_booked_once_per_receipt
 }
@@ -106,15 +107,40 @@ async fn one_log_proves_one_payment(db: Opened) {
     let Submitted::Stored(transaction_id) = db.submit(&lease, 1, &[&id]).await else {
         panic!("not stored")
     };
-    let refused = db
-        .store
-        .mined(
-            &mined(&transaction_id, 1),
-            &[(id.clone(), settled(&first, 0))],
-        )
-        .await;
-    assert!(matches!(refused, Err(Error::Database(_))));
+    let verdicts = [(id.clone(), settled(&first, 0))];
+    let noted = db.store.mined(&mined(&transaction_id, 1), &verdicts).await;
+    assert!(noted.expect("asked"), "the transaction closes all the same");
     assert!(matches!(db.stage(&id).await, Stage::Submitted { .. }));
+    let open = db.store.in_flight(&network(), None).await.expect("read");
+    assert!(open.is_empty());
+}
+
+async fn a_verdict_on_a_row_that_moved_on_changes_nothing(db: Opened) {
+    let lease = db.lease(SIGNER).await;
+    let id = db.enqueue("key").await;
+    let Submitted::Stored(first) = db.submit(&lease, 0, &[&id]).await else {
+        panic!("not stored")
+    };
+    let deadline = db.clock.now().plus(Duration::from_secs(20));
+    let requeue = Verdict::Requeue { deadline };
+    assert!(
+        db.store
+            .replaced(&first, &[(id.clone(), requeue.clone())])
+            .await
+            .expect("noted")
+    );
+    let seen = db.store.get(&id).await.expect("read").expect("there");
+    assert!(matches!(
+        db.submit(&lease, 1, &[&id]).await,
+        Submitted::Stored(_)
+    ));
+
+    db.store.conclude(&seen, &requeue).await.expect("asked");
+
+    let now = Stage::Submitted {
+        transaction: "0xhash1".to_owned(),
+    };
+    assert_eq!(db.stage(&id).await, now);
 }
 
 async fn a_requeued_payment_goes_alone(db: Opened) {
