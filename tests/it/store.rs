@@ -34,6 +34,7 @@ on_both_engines! {
     a_stolen_lane_cannot_write
     only_one_of_many_thieves_takes_a_lane
     an_account_nonce_is_taken_once
+    without_account_nonces_a_signer_has_many_transactions_and_a_thief_none
     a_success_is_delivered_once
     a_delivery_is_given_back_by_nobody_else
     what_a_payer_has_in_flight_never_exceeds_the_balance
@@ -339,6 +340,52 @@ async fn an_account_nonce_is_taken_once(db: Opened) {
         .await;
     assert!(matches!(again, Err(Error::Fenced)));
     assert_eq!(db.stage(&two).await, Stage::Queued { earlier: None });
+}
+
+/// As on Solana.
+async fn without_account_nonces_a_signer_has_many_transactions_and_a_thief_none(db: Opened) {
+    let lease = db.lease(SIGNER).await;
+    for key in ["one", "two", "three"] {
+        let id = db.enqueue(key).await;
+        let payments = vec![submission(&id, key, "1000000")];
+        let stored = db.store.submit(&lease, None, attempt(key), payments).await;
+        assert!(matches!(stored, Ok(Submitted::Stored(_))), "{stored:?}");
+    }
+
+    let open = db.store.in_flight(&network(), Some(SIGNER)).await;
+    let open = open.expect("read");
+    let found: Vec<_> = open
+        .iter()
+        .map(|open| {
+            (
+                open.account_nonce,
+                open.attempts.len(),
+                open.attempts[0].hash.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [(None, 1, "one"), (None, 1, "two"), (None, 1, "three")]
+    );
+    assert_eq!(
+        db.store
+            .lane(&network(), SIGNER)
+            .await
+            .expect("read")
+            .next_nonce,
+        0
+    );
+
+    let id = db.enqueue("four").await;
+    db.lease(SIGNER).await;
+    let payments = vec![submission(&id, "four", "1000000")];
+    let late = db
+        .store
+        .submit(&lease, None, attempt("four"), payments)
+        .await;
+    assert!(matches!(late, Err(Error::Fenced)), "{late:?}");
+    assert_eq!(db.stage(&id).await, Stage::Queued { earlier: None });
 }
 
 async fn a_success_is_delivered_once(db: Opened) {

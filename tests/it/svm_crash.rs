@@ -6,6 +6,7 @@ use tokio::time::sleep;
 
 use crate::harness::facilitator::{Process, Settings};
 use crate::harness::oracle::{failure, success};
+use crate::harness::postgres;
 use crate::harness::scene::{AMOUNT, Scene};
 use crate::harness::svm_world::{SvmRequest, settings};
 
@@ -17,9 +18,13 @@ enum Ledger {
     Forgets,
 }
 
-async fn survives(point: &str, ledger: Ledger) {
+async fn survives(point: &str, ledger: Ledger, database: Option<String>) {
     let scene = Scene::start().await;
     let settings = settings(&scene, scene.ledger.url()).set("SETTLE_TIMEOUT_MS", "28000");
+    let settings = match database {
+        Some(url) => settings.set("DATABASE_URL", &url),
+        None => settings,
+    };
     let request = SvmRequest::new(&scene).await;
     if ledger == Ledger::Forgets {
         scene.ledger.swallow(1).await;
@@ -56,7 +61,14 @@ async fn kill_at(point: &str, settings: &Settings, request: &SvmRequest) {
 
 macro_rules! kills {
     ($($name:ident: $point:literal, $ledger:ident;)*) => {
-        $(#[tokio::test] async fn $name() { survives($point, Ledger::$ledger).await; })*
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::survives($point, super::Ledger::$ledger, None).await; })*
+        }
+        mod postgresql {
+            $(#[tokio::test] async fn $name() {
+                super::survives($point, super::Ledger::$ledger, Some(super::postgres::database().await)).await;
+            })*
+        }
     };
 }
 
