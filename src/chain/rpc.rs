@@ -21,6 +21,8 @@ const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Calls in one request: what public nodes take.
 const BATCH_MAX: usize = 25;
+/// How long a node that failed is asked after the others.
+const DOWN: Duration = Duration::from_secs(10);
 /// How long a node's word about which chain it is on counts.
 const CHAIN_CHECK: Duration = Duration::from_hours(1);
 
@@ -61,21 +63,37 @@ struct Endpoint {
     url: Secret,
     /// When it last named our chain.
     checked: Mutex<Option<Instant>>,
+    /// When it last could not be asked.
+    failed: Mutex<Option<Instant>>,
+    /// Whether it takes transactions and nothing else, as sequencers do: signed bytes name their chain themselves.
+    is_send_only: bool,
 }
 
 impl Endpoint {
-    fn all(urls: &[Secret]) -> Vec<Self> {
-        urls.iter()
-            .map(|url| Self {
-                url: url.clone(),
-                checked: Mutex::new(None),
-            })
-            .collect()
+    fn all(urls: &[Secret], is_send_only: bool) -> Vec<Self> {
+        let endpoint = |url: &Secret| Self {
+            url: url.clone(),
+            checked: Mutex::new(None),
+            failed: Mutex::new(None),
+            is_send_only,
+        };
+        urls.iter().map(endpoint).collect()
     }
 
     fn is_checked(&self) -> bool {
         let checked = *self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.is_some_and(|at| at.elapsed() < CHAIN_CHECK)
+        self.is_send_only || checked.is_some_and(|at| at.elapsed() < CHAIN_CHECK)
+    }
+
+    /// Whether it failed a moment ago: then the others are asked first.
+    fn is_down(&self) -> bool {
+        let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.is_some_and(|at| at.elapsed() < DOWN)
+    }
+
+    fn note_answered(&self, answered: bool) {
+        let failed = if answered { None } else { Some(Instant::now()) };
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
     }
 
     fn note_checked(&self) {
@@ -88,6 +106,8 @@ pub(super) type Call = (&'static str, Value);
 
 #[derive(Deserialize)]
 struct Answer {
+    /// Every JSON-RPC 2.0 answer has it; other JSON is none.
+    jsonrpc: Option<String>,
     id: Option<u64>,
     result: Option<Box<RawValue>>,
     error: Option<Complaint>,
@@ -111,8 +131,8 @@ impl Rpc {
             client,
             network: endpoints.network.clone(),
             identity: endpoints.identity,
-            read: Endpoint::all(endpoints.read),
-            send: Endpoint::all(send),
+            read: Endpoint::all(endpoints.read, false),
+            send: Endpoint::all(send, !endpoints.send.is_empty()),
             calls: AtomicU64::new(0),
         }
     }
@@ -138,14 +158,19 @@ impl Rpc {
         &self,
         calls: Vec<Call>,
     ) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
+        let mut partial = None;
         let mut last = missing();
-        for endpoint in &self.read {
+        for endpoint in by_health(&self.read) {
             match self.ask(endpoint, &calls).await {
+                // A node that answers only some of it is as good as the others are bad.
+                Ok(answers) if answers.iter().any(is_unavailable) => {
+                    partial = partial.or(Some(answers));
+                }
                 Ok(answers) => return Ok(answers),
                 Err(cause) => last = cause,
             }
         }
-        Err(last)
+        partial.ok_or(last)
     }
 
     /// The same batch to every read endpoint separately, for verdicts that need two independent witnesses.
@@ -162,7 +187,13 @@ impl Rpc {
         &self,
         calls: &[Call],
     ) -> Vec<Vec<Result<T, Error>>> {
-        let sends = self.send.iter().map(|endpoint| async {
+        // One that failed a moment ago only delays the others, where there are others.
+        let some_are_up = self.send.iter().any(|endpoint| !endpoint.is_down());
+        let asked = self
+            .send
+            .iter()
+            .filter(|endpoint| !some_are_up || !endpoint.is_down());
+        let sends = asked.map(|endpoint| async {
             match self.ask(endpoint, calls).await {
                 Ok(answers) => answers
                     .into_iter()
@@ -188,6 +219,16 @@ impl Rpc {
     }
 
     async fn ask(
+        &self,
+        endpoint: &Endpoint,
+        calls: &[Call],
+    ) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
+        let answered = self.ask_checked(endpoint, calls).await;
+        endpoint.note_answered(answered.is_ok());
+        answered
+    }
+
+    async fn ask_checked(
         &self,
         endpoint: &Endpoint,
         calls: &[Call],
@@ -273,6 +314,16 @@ impl Rpc {
     }
 }
 
+/// In configured order, those that failed a moment ago last.
+fn by_health(endpoints: &[Endpoint]) -> impl Iterator<Item = &Endpoint> {
+    let up = endpoints.iter().filter(|endpoint| !endpoint.is_down());
+    up.chain(endpoints.iter().filter(|endpoint| endpoint.is_down()))
+}
+
+fn is_unavailable(answer: &Result<Box<RawValue>, Error>) -> bool {
+    matches!(answer, Err(Error::Unavailable(_)))
+}
+
 fn request_body(calls: &[Call]) -> Value {
     let one = |(id, (method, params)): (usize, &Call)| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
     match calls {
@@ -311,6 +362,7 @@ fn parse_answers(bytes: &[u8], expected: usize) -> Option<Vec<Result<Box<RawValu
         let slot = slots.get_mut(usize::try_from(answer.id?).ok()?)?;
         *slot = Some(match answer.error {
             Some(complaint) => Err(refused(complaint)),
+            None if answer.jsonrpc.is_none() => return None,
             None => Ok(answer.result.unwrap_or_else(null)),
         });
     }
@@ -320,8 +372,7 @@ fn parse_answers(bytes: &[u8], expected: usize) -> Option<Vec<Result<Box<RawValu
 /// Throttling is not a verdict: it counts as "could not be asked".
 fn refused(complaint: Complaint) -> Error {
     const LIMIT_EXCEEDED: i64 = -32005;
-    let message: String = complaint
-        .message
+    let message: String = without_urls(&complaint.message)
         .chars()
         .filter(|c| !c.is_control())
         .take(500)
@@ -347,6 +398,18 @@ fn refused(complaint: Complaint) -> Error {
         message,
         data,
     }
+}
+
+/// What a node says without the URLs in it: it may know by which one we called, and that one carries a key.
+fn without_urls(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        if word.contains("://") {
+            "[a URL]"
+        } else {
+            word
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn decode<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Error> {

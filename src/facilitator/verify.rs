@@ -59,9 +59,7 @@ impl Facilitator {
             .check(payment, self.parts.clock.now())
             .map_err(Refusal::Rejected)?;
         match checked.rejection() {
-            Some(rejection) if !rejection.reason.is_expiry() => {
-                Err(Refusal::Rejected(rejection.clone()))
-            }
+            Some(rejection) if !checked.is_over() => Err(Refusal::Rejected(rejection.clone())),
             Some(_) | None => Ok(checked),
         }
     }

@@ -48,6 +48,12 @@ pub trait Checked: Send + Sync {
     /// The first failed check that no chain read can overrule, in the reference order.
     fn rejection(&self) -> Option<&Rejection>;
 
+    /// Whether the payment's window has passed, whatever else is wrong with it: then a payment on record answers before any check of ours.
+    fn is_over(&self) -> bool {
+        self.rejection()
+            .is_some_and(|rejection| rejection.reason.is_expiry())
+    }
+
     /// The code of a payment whose window has passed.
     fn expired(&self) -> Reason;
 

@@ -7,6 +7,7 @@ mod queue;
 mod row;
 mod settlements;
 mod transactions;
+mod watch;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,10 +22,11 @@ use crate::secret::Secret;
 
 pub use bells::{Bell, POLL};
 pub use lanes::{LaneState, Lease};
-pub use outcomes::{Block, Mined, NotFinal, Verdict};
+pub use outcomes::{Block, Mined, Verdict};
 pub use row::{Delivered, Proof, Settlement, Stage};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
 pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
+pub use watch::NotFinal;
 
 /// The database.
 #[derive(Debug, Clone)]

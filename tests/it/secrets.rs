@@ -11,7 +11,9 @@ use crate::harness::chain::Sandbox;
 use crate::harness::facilitator::Settings;
 use crate::harness::http::Answer;
 use crate::harness::proxy::{ALWAYS, Fault, Proxy};
+use crate::harness::scene::Scene;
 use crate::harness::sign::{Eip3009, Permit2, Terms};
+use crate::harness::svm_world::{self, SvmRequest};
 
 const PAYEE: Address = address!("0x0000000000000000000000000000000000005ec1");
 /// In the path of the node's URL, where providers put keys.
@@ -94,6 +96,47 @@ async fn no_secret_is_answered_or_logged_at_debug() {
     }
 }
 
+#[tokio::test]
+async fn no_secret_of_solana_is_answered_or_logged_at_debug() {
+    let scene = Scene::start().await;
+    let proxy = Proxy::start(scene.ledger.url()).await;
+    let url = format!("{}/?api-key={NODE_KEY}", proxy.url());
+    let settings = svm_world::settings(&scene, &url)
+        .set("SETTLE_TIMEOUT_MS", "2000")
+        .set("RUST_LOG", "debug");
+    let mut program = Binary::start(settings.path(), &settings.pairs()).await;
+    let mut answers = Vec::new();
+
+    for (method, fault) in [
+        ("none", Fault::Null),
+        ("*", Fault::Drop),
+        ("*", Fault::Status(StatusCode::UNAUTHORIZED)),
+        ("*", Fault::Refuse(TELLTALE)),
+        ("*", Fault::Null),
+        ("sendTransaction", Fault::Refuse(TELLTALE)),
+    ] {
+        proxy.heal();
+        let request = SvmRequest::new(&scene).await;
+        proxy.plan(method, ALWAYS, fault);
+        answers.push(program.client.verify(&request.body).await);
+        answers.push(program.client.settle(&request.body).await);
+    }
+    answers.push(program.client.get("/supported").await);
+    answers.push(program.client.get("/readyz?verbose").await);
+    proxy.heal();
+    program.signal("INT").await;
+    program.ended().await;
+
+    let settled = answers.iter().any(|answer| answer.body["success"] == true);
+    let unavailable = answers.iter().any(|answer| answer.status == 503);
+    assert!(settled && unavailable, "the canaries were in danger");
+    let log = program.log();
+    assert!(log.contains("DEBUG"), "the log is at debug level");
+    for secret in [NODE_KEY, &scene.fee_payer.secret()] {
+        is_kept(secret, &log, &answers);
+    }
+}
+
 fn is_kept(secret: &str, log: &str, answers: &[Answer]) {
     let told = log.lines().find(|line| line.contains(secret));
     assert_eq!(told, None, "in the log: {secret}");
@@ -115,6 +158,8 @@ async fn no_start_up_error_repeats_a_secret() {
         "ALCHEMY_API_KEY": "canary/../key",
         "INFURA_API_KEY": "canary key",
         "EVM_SEND_URL_BASE_SEPOLIA": "ftp://canary@node.example",
+        "SVM_PRIVATE_KEY": "canary-not-a-key",
+        "HELIUS_API_KEY": "canary key",
     });
     for (name, value) in broken.as_object().expect("an object") {
         let settings = folder.clone().set(name, value.as_str().expect("text"));

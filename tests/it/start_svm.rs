@@ -8,26 +8,18 @@ use crate::harness::proxy::Proxy;
 use crate::harness::scene::{AMOUNT, Scene};
 use crate::harness::sign_svm::DEVNET;
 use crate::harness::svm_wire::Keypair;
+use crate::harness::svm_world::{self, SvmRequest};
 
-/// Solana alone: this scene's mint, these keys, this node.
+/// The scene's mint by its name, and these keys in place of one.
 fn settings(scene: &Scene, keys: &[&Keypair], url: &str) -> Settings {
     let keys: Vec<String> = keys.iter().map(|key| key.secret()).collect();
-    Settings::new("http://127.0.0.1:1")
-        .set("EVM_NETWORKS", "")
-        .without("EVM_PRIVATE_KEY")
-        .set("SVM_NETWORKS", "solana-devnet")
+    svm_world::settings(scene, url)
         .set("SVM_PRIVATE_KEY", &keys.join(","))
-        .set("SVM_RPC_URL_SOLANA_DEVNET", url)
+        .without("SVM_ANY_ASSET")
         .set(
             "SVM_ASSETS_SOLANA_DEVNET",
             &scene.terms.mint.key.to_string(),
         )
-}
-
-/// A payment that only its payer has signed.
-async fn body(scene: &Scene) -> Value {
-    let payment = scene.payment().await;
-    scene.terms.v2(&payment.signed_by(&scene.payer))
 }
 
 #[tokio::test]
@@ -37,7 +29,10 @@ async fn a_node_of_another_network_is_not_believed() {
     let settings = settings(&scene, &[&scene.fee_payer], mainnet.url());
     let facilitator = Facilitator::start(settings).await;
 
-    let answer = facilitator.client().verify(&body(&scene).await).await;
+    let answer = facilitator
+        .client()
+        .verify(&SvmRequest::new(&scene).await.body)
+        .await;
 
     assert_eq!(
         answer.reason(),
@@ -55,7 +50,10 @@ async fn a_bound_of_the_sponsor_holds() {
         .set("SVM_MAX_COMPUTE_UNITS", "100");
     let facilitator = Facilitator::start(settings).await;
 
-    let answer = facilitator.client().verify(&body(&scene).await).await;
+    let answer = facilitator
+        .client()
+        .verify(&SvmRequest::new(&scene).await.body)
+        .await;
 
     assert_eq!(
         answer.reason(),
@@ -89,7 +87,7 @@ async fn serves_solana_alone_through_the_nodes_that_are_named() {
     signers.sort_unstable();
     assert_eq!(supported["signers"], json!({"solana:*": signers}));
 
-    let body = body(&scene).await;
+    let body = SvmRequest::new(&scene).await.body;
     let verified = client.verify(&body).await;
     assert_eq!(verified.body["isValid"], true, "{}", verified.text);
     let settled = client.settle(&body).await;

@@ -7,12 +7,12 @@ use super::Error;
 pub enum Class {
     /// Accepted, or known already.
     Sent,
-    /// Timeout, refused connection, 5xx, anything unreadable: treated as sent.
-    Indeterminate,
     /// The account nonce is consumed, perhaps by an attempt of ours.
     NonceTooLow,
     /// Something with this nonce sits in the pool and bids more.
     Underpriced,
+    /// Timeout, refused connection, 5xx, anything unreadable: treated as sent.
+    Indeterminate,
     /// An earlier account nonce is missing.
     Gap,
     /// The bid is below the block's base fee: sign again at the same nonce.
@@ -95,7 +95,7 @@ pub fn classify<T>(answer: &Result<T, Error>) -> Class {
     Class::Indeterminate
 }
 
-/// The verdict over all endpoints: one that took it is enough, and doubt outweighs refusal.
+/// The verdict over all endpoints: one that took it is enough, what is known of the account nonce comes next, and doubt outweighs refusal.
 pub fn combine<T>(answers: &[Result<T, Error>]) -> Class {
     answers
         .iter()

@@ -16,6 +16,9 @@ use crate::config::EvmNetwork;
 use crate::hooks::Hooks;
 use crate::store::{Block, Store};
 
+/// Most gas that a noop may take.
+const NOOP_GAS_MAX: u64 = 2_000_000;
+
 /// One EVM network: its endpoints, its facts, and what they write to.
 #[derive(Debug)]
 pub struct Chain {
@@ -85,6 +88,22 @@ impl Chain {
     pub async fn market(&self) -> Result<Market, Error> {
         let answers = self.rpc.batch(market_calls(None)).await?;
         read_market(None, &answers)
+    }
+
+    /// A transfer of nothing to ourselves with the gas that it takes on this chain: rollups charge their data as gas.
+    pub(super) async fn noop(&self, signer: Address) -> super::transaction::Call {
+        let mut call = super::transaction::Call::noop(signer);
+        let asked = self
+            .rpc
+            .read::<U64>("eth_estimateGas", json!([{"from": signer, "to": signer}]))
+            .await;
+        if let Ok(gas) = asked {
+            let roomy = gas.to::<u64>().saturating_mul(12) / 10;
+            if gas.to::<u64>() > call.gas_limit {
+                call.gas_limit = roomy.min(NOOP_GAS_MAX);
+            }
+        }
+        call
     }
 
     /// Hands signed transactions to every send endpoint, in order. For every transaction one verdict per endpoint.

@@ -31,7 +31,13 @@ pub(super) fn first(market: Market, limits: Limits) -> Result<Fee, TooDear> {
     let Some(base_fee) = market.base_fee else {
         return affordable(priority_fee, limits).map(|gas_price| Fee::Legacy { gas_price });
     };
-    let needed = affordable(base_fee.saturating_add(priority_fee), limits)?;
+    // A node's suggestion alone must not make gas too dear: strangers' tips are in it.
+    let room = limits.max_fee.checked_sub(base_fee).ok_or(TooDear)?;
+    if room < limits.min_priority_fee {
+        return Err(TooDear);
+    }
+    let priority_fee = priority_fee.min(room);
+    let needed = base_fee.saturating_add(priority_fee);
     let roomy = base_fee.saturating_mul(2).saturating_add(priority_fee);
     Ok(Fee::Dynamic {
         max_fee: roomy.clamp(needed, limits.max_fee),
@@ -110,6 +116,15 @@ mod tests {
                 priority_fee: 10
             })
         );
+    }
+
+    #[test]
+    fn bids_what_is_left_when_a_suggested_tip_is_above_the_limit() {
+        let fee = Fee::Dynamic {
+            max_fee: 1000,
+            priority_fee: 900,
+        };
+        assert_eq!(first(market(100, 1_000_000), LIMITS), Ok(fee));
     }
 
     #[test]

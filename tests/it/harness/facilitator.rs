@@ -29,7 +29,7 @@ impl Settings {
     /// Base Sepolia at this RPC URL, one funded signer, SQLite in a folder of its own, quick blocks.
     pub(crate) fn new(rpc_url: &str) -> Self {
         let folder = Arc::new(Folder::new());
-        let facts = "[networks.base-sepolia]\nblock_time_ms = 200\nbump_after_ms = 1000\nfinality_depth = 64\n";
+        let facts = "[networks.base-sepolia]\nblock_time_ms = 200\nbump_after_ms = 2000\nfinality_depth = 64\n";
         let file = folder.path().join("networks.toml");
         std::fs::write(&file, facts).expect("the networks file is written");
         let this = Self {

@@ -4,7 +4,6 @@ use alloy::primitives::Bytes;
 use tokio::time::sleep;
 
 use super::{End, Lane, PAUSE_CHECK};
-use crate::chain::evm::transaction::Call;
 use crate::observe;
 use crate::signer::Signed;
 use crate::store::{self, Lease, NewAttempt, Role};
@@ -85,7 +84,7 @@ impl Lane {
             let Ok(fee) = super::super::fees::first(market, self.chain.limits()) else {
                 return Ok(false);
             };
-            let call = Call::noop(self.signer.address());
+            let call = self.chain.noop(self.signer.address()).await;
             let unsigned = call.unsigned(self.chain.config.chain_id, nonce, fee);
             let Ok(signed) = self.signer.sign(unsigned).await else {
                 return Ok(false);

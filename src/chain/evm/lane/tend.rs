@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alloy::primitives::Bytes;
+use serde_json::json;
 
 use super::{End, Lane};
 use crate::chain::evm::broadcast::Class;
@@ -106,7 +107,8 @@ impl Lane {
         let payable = transaction
             .live_until
             .is_some_and(|until| until > seconds.saturating_add(EXPIRY_MARGIN_SECONDS));
-        if last.role == Role::Payment && (!payable || given_up) {
+        let is_refused = sent.class == Class::Invalid;
+        if last.role == Role::Payment && (!payable || given_up || is_refused) {
             Need::Noop
         } else if age < patience.saturating_mul(attempts)
             || transaction.attempts.len() >= ATTEMPTS_MAX
@@ -116,6 +118,19 @@ impl Lane {
         } else {
             Need::RaiseFee
         }
+    }
+
+    /// Whether a node says that the call reverts. Not knowing is no.
+    async fn would_revert(&self, call: &Call) -> bool {
+        let gas = format!("{:#x}", call.gas_limit);
+        let call =
+            json!({"from": self.signer.address(), "to": call.to, "data": call.data, "gas": gas});
+        let asked = self
+            .chain
+            .rpc
+            .read::<Bytes>("eth_call", json!([call, "latest"]))
+            .await;
+        asked.is_err_and(|cause| cause.is_revert())
     }
 
     /// Stores the replacement. `None` when there is none: too dear, not signed, or the transaction was decided meanwhile.
@@ -141,7 +156,11 @@ impl Lane {
             return Ok(None);
         };
         let (call, role) = match need {
-            Need::Noop => (Call::noop(self.signer.address()), Role::Noop),
+            Need::Noop => (self.chain.noop(self.signer.address()).await, Role::Noop),
+            // A payment that would revert now is not bid for any more.
+            Need::RaiseFee if last.role == Role::Payment && self.would_revert(&call).await => {
+                (self.chain.noop(self.signer.address()).await, Role::Noop)
+            }
             Need::Nothing | Need::SendAgain | Need::RaiseFee => (call, last.role),
         };
         let unsigned = call.unsigned(self.chain.config.chain_id, account_nonce, fee);

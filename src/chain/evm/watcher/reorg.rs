@@ -34,11 +34,11 @@ impl Watcher {
             for was in some {
                 match canonical.get(&was.block.number) {
                     Some(hash) if *hash == was.block.hash => stands = true,
-                    Some(_) => {
+                    Some(_) if self.is_taken_away(was).await? => {
                         observe::reorged(network, &was.hash, was.block.number);
                         self.chain.store.unmined(was).await?;
                     }
-                    None => is_complete = false,
+                    Some(_) | None => is_complete = false,
                 }
             }
             // What a block that stands was built on stands as well.
@@ -80,14 +80,24 @@ impl Watcher {
         for was in &done {
             match canonical.get(&was.block.number) {
                 Some(hash) if *hash == was.block.hash => self.chain.store.finalise(was).await?,
-                Some(_) => {
+                Some(_) if self.is_taken_away(was).await? => {
                     observe::reorged(&self.chain.config.network, &was.hash, was.block.number);
                     self.chain.store.unmined(was).await?;
                 }
-                None => {}
+                Some(_) | None => {}
             }
         }
         Ok(())
+    }
+
+    /// Whether the receipt, too, is not in that block any more. A header that differs while the receipt stays is a node contradicting itself.
+    async fn is_taken_away(&self, was: &NotFinal) -> Result<bool, Error> {
+        let receipt: Option<Receipt> = self
+            .chain
+            .rpc
+            .read("eth_getTransactionReceipt", json!([was.hash]))
+            .await?;
+        Ok(receipt.is_none_or(|receipt| receipt.block().hash != was.block.hash))
     }
 
     /// Today's hash of every block number that something of ours is in, as far as the node has them.

@@ -131,15 +131,19 @@ impl Authorized {
         requested::asset_flaw(&self.chain, self.requested.asset)
     }
 
+    /// Whether too little of the window is left.
+    fn is_late(&self) -> bool {
+        self.authorization.valid_before < U256::from(self.now.as_secs()) + U256::from(HEADROOM)
+    }
+
     fn flaw_after_signature(&self, version: Version) -> Option<Reason> {
-        let now = self.now.as_secs();
         if self.authorization.to != self.requested.pay_to {
             return Some(Reason::InvalidExactEvmRecipientMismatch);
         }
-        if self.authorization.valid_before < U256::from(now) + U256::from(HEADROOM) {
+        if self.is_late() {
             return Some(Reason::InvalidExactEvmAuthorizationValidBefore);
         }
-        if self.authorization.valid_after > U256::from(now) {
+        if self.authorization.valid_after > U256::from(self.now.as_secs()) {
             return Some(Reason::InvalidExactEvmAuthorizationValidAfter);
         }
         if self.authorization.value != self.requested.amount {

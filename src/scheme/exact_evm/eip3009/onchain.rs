@@ -162,6 +162,10 @@ impl Checked for Authorized {
         self.rejection.as_ref()
     }
 
+    fn is_over(&self) -> bool {
+        self.is_late()
+    }
+
     fn expired(&self) -> Reason {
         Reason::InvalidExactEvmAuthorizationValidBefore
     }
