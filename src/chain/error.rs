@@ -30,7 +30,7 @@ impl Error {
                     || says("revert")
                     || says("out of gas")
                     || says("outofgas")
-                    || says("oog")
+                    || says("memoryoog")
                     || says("invalid opcode")
             }
         }

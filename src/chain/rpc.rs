@@ -178,7 +178,13 @@ impl Rpc {
         &self,
         calls: &[Call],
     ) -> Vec<Result<Vec<Result<Box<RawValue>, Error>>, Error>> {
-        futures::future::join_all(self.read.iter().map(|endpoint| self.ask(endpoint, calls))).await
+        // Those that failed a moment ago would only be waited for.
+        let some_are_up = self.read.iter().any(|endpoint| !endpoint.is_down());
+        let asked = self
+            .read
+            .iter()
+            .filter(|endpoint| !some_are_up || !endpoint.is_down());
+        futures::future::join_all(asked.map(|endpoint| self.ask(endpoint, calls))).await
     }
 
     /// Makes the same calls on every send endpoint at once, on each in one request so that they arrive in order. For every call one answer per

@@ -141,6 +141,18 @@ pub struct EvmNetwork {
     pub factories: Vec<Factory>,
 }
 
+impl EvmNetwork {
+    /// How much of a payment's window must be left at verification, seconds: the specification's 6, and two blocks where they take longer.
+    pub fn headroom(&self) -> u64 {
+        (2 * self.block_time.as_secs()).saturating_add(2).max(6)
+    }
+
+    /// How much must be left when the transaction is signed, seconds: the next block has to be inside.
+    pub fn last_call(&self) -> u64 {
+        self.block_time.as_secs().saturating_add(1)
+    }
+}
+
 /// A token that may be paid with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asset {

@@ -1,5 +1,7 @@
 //! `/settle`: enqueue once, wait for the outcome, tell it once.
 
+use std::time::Duration;
+
 use tokio::time::{sleep, timeout};
 
 use super::delivery::DeliveryClaim;
@@ -11,6 +13,9 @@ use crate::observe;
 use crate::protocol::{Payment, Reason};
 use crate::scheme::{self, Identity, Refusal, Rejection};
 use crate::store::{Delivered, Delivery, Enqueued, POLL, Proof, Settlement, Stage};
+
+/// How long past its deadline a request tries to end in order.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// A request that waits for a payment's outcome.
 struct Waiter<'a> {
@@ -133,9 +138,7 @@ impl Facilitator {
             let is_late = now >= waiter.deadline;
             match self.parts.store.get(id).await {
                 Ok(Some(row)) => {
-                    if let Stage::Submitted { transaction } = &row.stage {
-                        submitted = Some(transaction.clone());
-                    }
+                    submitted = row.stage.transaction().map(ToOwned::to_owned).or(submitted);
                     if let Some(outcome) = self.conclude(&row, waiter, &mut claim, is_late).await {
                         return outcome;
                     }
@@ -154,6 +157,13 @@ impl Facilitator {
                         };
                     }
                 }
+            }
+            // Late, and neither given up nor told: the database takes no writes. The last word is what it still lets us read.
+            if now >= waiter.deadline.plus(GRACE) {
+                return match submitted {
+                    Some(transaction) => waiter.unconfirmed(&transaction),
+                    None => Outcome::Unavailable("the database takes no writes".to_owned()),
+                };
             }
             // A poll past the deadline still happens, so that the last word is the row's.
             let pause = if is_late {

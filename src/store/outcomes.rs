@@ -3,7 +3,7 @@
 use sqlx::{Any, Row, Transaction};
 
 use super::transactions::to_i64;
-use super::{NotFinal, Result, Store};
+use super::{NotFinal, Result, Settlement, Stage, Store};
 use crate::clock::UnixMillis;
 use crate::protocol::Reason;
 
@@ -93,7 +93,7 @@ impl Store {
         )
         .await?;
         for (id, verdict) in verdicts {
-            conclude(&mut tx, id, verdict, self.now()).await?;
+            conclude(&mut tx, id, None, verdict, self.now()).await?;
         }
         tx.commit().await?;
         self.ring_all(verdicts);
@@ -118,19 +118,19 @@ impl Store {
             return Ok(false);
         }
         for (id, verdict) in verdicts {
-            conclude(&mut tx, id, verdict, self.now()).await?;
+            conclude(&mut tx, id, None, verdict, self.now()).await?;
         }
         tx.commit().await?;
         self.ring_all(verdicts);
         Ok(true)
     }
 
-    /// Decides one settlement whose transaction is still open, or a failed one that somebody else paid after all.
-    pub async fn conclude(&self, id: &str, verdict: &Verdict) -> Result<()> {
+    /// Decides one settlement as it was seen: nothing happens when it has moved on since.
+    pub async fn conclude(&self, seen: &Settlement, verdict: &Verdict) -> Result<()> {
         let mut tx = self.begin().await?;
-        conclude(&mut tx, id, verdict, self.now()).await?;
+        conclude(&mut tx, &seen.id, Some(&seen.stage), verdict, self.now()).await?;
         tx.commit().await?;
-        self.ring_settlement(id);
+        self.ring_settlement(&seen.id);
         Ok(())
     }
 
@@ -162,8 +162,9 @@ impl Store {
         )
         .await?;
         let rows = sqlx::query(
-            "update settlements set state = 'submitted', transaction_hash = $1, log_index = null, block_number = null, \
-             block_hash = null, reason = null, message = null, updated_at = $2 \
+            "update settlements set state = 'submitted', transaction_hash = coalesce((select hash from attempts where transaction_id = $4 \
+             and role = 'payment' order by number desc limit 1), $1), log_index = null, block_number = null, \
+             block_hash = null, reason = null, message = null, final_at = null, updated_at = $2 \
              where state in ('settled', 'failed') and block_hash = $3 and id in \
              (select settlement_id from settlement_transactions where transaction_id = $4) returning id",
         )
@@ -220,10 +221,12 @@ impl Store {
     }
 }
 
-/// One settlement's transition. A row that is not where the verdict starts from stays as it is: somebody else decided first.
+/// One settlement's transition. A row that is not where the verdict starts from, or not as it was seen, stays as it is: somebody else decided
+/// first. So does one whose proof proves another payment already.
 async fn conclude(
     tx: &mut Transaction<'static, Any>,
     id: &str,
+    seen: Option<&Stage>,
     verdict: &Verdict,
     now: i64,
 ) -> Result<()> {
@@ -231,9 +234,12 @@ async fn conclude(
     sqlx::query(
         "update settlements set state = $1, reason = $2, message = $3, transaction_hash = coalesce($4, transaction_hash), \
          block_number = $5, block_hash = $6, log_index = $7, settled_at = $8, deadline = coalesce($9, deadline), \
-         batchable = case when $9 is null then batchable else 0 end, claimed_until = 0, updated_at = $8 \
+         batchable = case when $9 is null then batchable else 0 end, claimed_until = 0, final_at = null, updated_at = $8 \
          where id = $10 and (state = 'submitted' or (state = 'queued' and transaction_hash is not null) \
-         or (state in ('failed', 'expired') and $1 in ('settled', 'settled_elsewhere')) or (state = 'settled_elsewhere' and $1 = 'settled'))",
+         or (state in ('failed', 'expired') and $1 in ('settled', 'settled_elsewhere')) or (state = 'settled_elsewhere' and $1 = 'settled')) \
+         and ($11 is null or (state = $11 and coalesce(transaction_hash, '') = $12)) \
+         and not exists (select 1 from settlements other where other.network = settlements.network and other.transaction_hash = $4 \
+         and other.log_index = $7 and other.id <> $10)",
     )
     .bind(change.state)
     .bind(change.reason)
@@ -245,6 +251,8 @@ async fn conclude(
     .bind(now)
     .bind(change.deadline)
     .bind(id)
+    .bind(seen.map(Stage::name))
+    .bind(seen.map(|stage| stage.transaction().unwrap_or_default()))
     .execute(&mut **tx)
     .await?;
     Ok(())

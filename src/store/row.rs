@@ -110,6 +110,24 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// The transaction that the row names, where it names one.
+    pub fn transaction(&self) -> Option<&str> {
+        match self {
+            Self::Queued {
+                earlier: transaction,
+            }
+            | Self::Failed { transaction, .. }
+            | Self::Expired { transaction } => transaction.as_deref(),
+            Self::Submitted { transaction } | Self::SettledElsewhere { transaction } => {
+                Some(transaction)
+            }
+            Self::Settled { proof, .. } => Some(&proof.transaction),
+            Self::Released { .. } => None,
+        }
+    }
+}
+
 impl Settlement {
     pub(super) fn read(row: &AnyRow) -> Result<Self> {
         let network: String = row.try_get("network")?;

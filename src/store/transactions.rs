@@ -194,13 +194,19 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// Whether an attempt with this hash is ours.
-    pub async fn is_ours(&self, hash: &str) -> Result<bool> {
-        let row = sqlx::query("select number from attempts where hash = $1")
-            .bind(hash)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.is_some())
+    /// Whether a hash is of a transaction of ours, and if so whether that one was made for the settlement; `None` when it is somebody else's.
+    pub async fn carried_in(&self, hash: &str, settlement_id: &str) -> Result<Option<bool>> {
+        let row = sqlx::query(
+            "select (select count(*) from settlement_transactions st where st.transaction_id = a.transaction_id \
+             and st.settlement_id = $1) as links from attempts a where a.hash = $2",
+        )
+        .bind(settlement_id)
+        .bind(hash)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let links: i64 = row.try_get("links")?;
+        Ok(Some(links > 0))
     }
 
     /// Notes that some node took the bytes, or may have.

@@ -38,7 +38,7 @@ impl Store {
             settlement_columns!(),
             " from settlements where network = $1 and state in ('queued', 'submitted') and transaction_hash is not null and id > $2 \
              and not exists (select 1 from settlement_transactions st join transactions t on t.id = st.transaction_id \
-             where st.settlement_id = settlements.id and t.state in ('signed', 'broadcast')) order by id limit 20"
+             where st.settlement_id = settlements.id and t.state in ('signed', 'broadcast')) order by id limit 5"
         ))
         .bind(network.as_str())
         .bind(after)

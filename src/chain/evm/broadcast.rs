@@ -48,7 +48,6 @@ pub fn classify<T>(answer: &Result<T, Error>) -> Class {
     if says(&[
         "replacement transaction underpriced",
         "replacement fee too low",
-        "transaction underpriced",
         "replacementnotallowed",
         "could not replace",
     ]) {
@@ -71,6 +70,8 @@ pub fn classify<T>(answer: &Result<T, Error>) -> Class {
     }
     if says(&[
         "less than block base fee",
+        // A full pool asks for more; without "replacement" it says nothing about our account nonce.
+        "transaction underpriced",
         "fee cap below",
         "max fee per gas less than",
         "feetoolow",
@@ -127,6 +128,7 @@ mod tests {
                 Class::NonceTooLow,
             ),
             ("replacement transaction underpriced", Class::Underpriced),
+            ("transaction underpriced: gas tip cap 1", Class::FeeTooLow),
             ("nonce too high", Class::Gap),
             (
                 "insufficient funds for gas * price + value: have 0 want 1",

@@ -30,8 +30,6 @@ pub use chain::Chain;
 
 /// The scheme's name on the wire.
 const NAME: &str = "exact";
-/// A window must be open for this much longer, in seconds: the transaction still has to be mined.
-const HEADROOM: u64 = 6;
 
 /// The scheme on every network that has something to pay with.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::simulate::Ready;
+use super::simulate::{Readings, Ready};
 use super::{End, IN_FLIGHT_MAX, Lane};
 use crate::chain::evm::fees;
 use crate::chain::evm::transaction::{Call, Fee};
@@ -32,9 +32,24 @@ impl Lane {
         if claimed.is_empty() {
             return Ok(None);
         }
-        let Some((readings, ready)) = self.simulate(lease, claimed).await? else {
+        let Some(simulated) = self.simulate(lease, claimed).await? else {
             return Ok(None);
         };
+        let end = self
+            .take_on(lease, &simulated.readings, &simulated.ready)
+            .await?;
+        // Last: those who are ready do not wait for it.
+        self.refuse(simulated.refused).await?;
+        Ok(end)
+    }
+
+    /// Signs, stores and sends what is ready.
+    async fn take_on(
+        &mut self,
+        lease: &Lease,
+        readings: &Readings,
+        ready: &[Ready],
+    ) -> store::Result<Option<End>> {
         let Ok(fee) = fees::first(readings.market, self.chain.limits()) else {
             observe::too_dear(&self.chain.config.network);
             self.hand_back(ready.iter().map(|ready| &ready.settlement))
@@ -44,7 +59,7 @@ impl Lane {
         let mut unsent = Vec::new();
         for group in ready.chunks(GROUP_MAX) {
             let gas = group.iter().map(|ready| ready.work.gas_limit).sum();
-            if self.paused.is_some() || !self.affords(lease, &readings, gas).await? {
+            if self.paused.is_some() || !self.affords(lease, readings, gas).await? {
                 self.hand_back(group.iter().map(|ready| &ready.settlement))
                     .await?;
                 continue;

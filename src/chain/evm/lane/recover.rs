@@ -107,18 +107,20 @@ impl Lane {
     pub(super) async fn reconsider(&mut self, lease: &Lease) -> store::Result<Option<End>> {
         sleep(PAUSE_CHECK).await;
         let signer = self.signer.address();
+        let pending = self.chain.account_nonce(signer, "pending").await;
         let asked = futures::try_join!(
             self.chain.account_nonce(signer, "latest"),
-            self.chain.account_nonce(signer, "pending"),
             self.chain.rpc.read::<alloy::primitives::U256>(
                 "eth_getBalance",
                 serde_json::json!([signer, "latest"])
             ),
             self.chain.market()
         );
-        let Ok((latest, pending, balance, market)) = asked else {
+        let Ok((latest, balance, market)) = asked else {
             return Ok(None);
         };
+        // Not every node has a pending block.
+        let pending = pending.unwrap_or(latest);
         if latest > self.next_nonce {
             // What was not ours is in a block now: the account goes on after it.
             return Ok(Some(End::StartOver));

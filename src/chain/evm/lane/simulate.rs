@@ -10,7 +10,7 @@ use crate::chain::evm::contracts::Token;
 use crate::chain::evm::fees::{self, Market};
 use crate::chain::evm::rpc::Call as RpcCall;
 use crate::chain::evm::transaction::{Fee, decode};
-use crate::chain::evm::work::{Expect, Kind, Work};
+use crate::chain::evm::work::{Expect, Guard, Kind, Work};
 use crate::chain::evm::{Error, revert};
 use crate::observe;
 use crate::protocol::Reason;
@@ -31,6 +31,20 @@ struct Claimed {
     expect: Expect,
 }
 
+/// A claimed payment whose simulation failed.
+pub(super) struct Refused {
+    settlement: Settlement,
+    work: Work,
+    cause: Error,
+}
+
+/// What the simulations came to.
+pub(super) struct Simulated {
+    pub(super) readings: Readings,
+    pub(super) ready: Vec<Ready>,
+    pub(super) refused: Vec<Refused>,
+}
+
 /// What the request before signing says.
 pub(super) struct Readings {
     pub(super) market: Market,
@@ -40,12 +54,12 @@ pub(super) struct Readings {
 }
 
 impl Lane {
-    /// Payments that fail are released with the reason; when nothing could be asked, all are handed back and there is nothing to do.
+    /// When nothing could be asked, all are handed back and there is nothing to do.
     pub(super) async fn simulate(
         &mut self,
         lease: &Lease,
         claimed: Vec<Settlement>,
-    ) -> store::Result<Option<(Readings, Vec<Ready>)>> {
+    ) -> store::Result<Option<Simulated>> {
         let claimed = self.read_rows(claimed).await?;
         if claimed.is_empty() {
             return Ok(None);
@@ -70,6 +84,7 @@ impl Lane {
             return Ok(None);
         }
         let mut ready = Vec::with_capacity(claimed.len());
+        let mut refused = Vec::new();
         for (claimed, answer) in claimed.into_iter().zip(&readings.payments) {
             let Claimed {
                 settlement, work, ..
@@ -81,7 +96,11 @@ impl Lane {
                     balance: *balance,
                 }),
                 Err(cause) if cause.is_revert() => {
-                    self.refuse(&settlement, &work, cause).await?;
+                    refused.push(Refused {
+                        settlement,
+                        work,
+                        cause: cause.clone(),
+                    });
                 }
                 Err(cause) => {
                     observe::chain_trouble(&self.chain.config.network, cause);
@@ -89,38 +108,69 @@ impl Lane {
                 }
             }
         }
-        Ok(Some((readings, ready)))
+        Ok(Some(Simulated {
+            readings,
+            ready,
+            refused,
+        }))
     }
 
-    /// A payment that would revert is given up, once a second look agrees: one stale node is no verdict. One that had bytes before is never
-    /// given up here; the watcher asks the chain about it.
-    async fn refuse(
-        &self,
-        settlement: &Settlement,
-        work: &Work,
-        cause: &Error,
-    ) -> store::Result<()> {
+    /// Payments that would revert are given up, once a second look agrees: one stale node is no verdict. One that had bytes before is never given
+    /// up here; the watcher asks the chain about it.
+    pub(super) async fn refuse(&self, refused: Vec<Refused>) -> store::Result<()> {
         let fee = self
             .market
             .and_then(|market| fees::first(market, self.chain.limits()).ok());
-        let again = [eth_call(
-            &simulation(self.signer.address(), work, fee),
-            "latest",
-        )];
-        let looks = self.chain.rpc.ask_all(&again).await;
-        let mut looks = looks.iter().flatten().flatten().peekable();
-        let agree =
-            looks.peek().is_some() && looks.all(|look| look.as_ref().is_err_and(Error::is_revert));
-        let had_bytes = matches!(settlement.stage, Stage::Queued { earlier: Some(_) });
-        if had_bytes || !agree {
-            return self.hand_back(std::iter::once(settlement)).await;
+        let looks = refused.iter().map(
+            |Refused {
+                 settlement, work, ..
+             }| async move {
+                let had_bytes = matches!(settlement.stage, Stage::Queued { earlier: Some(_) });
+                if had_bytes {
+                    return false;
+                }
+                let again = [eth_call(
+                    &simulation(self.signer.address(), work, fee),
+                    "latest",
+                )];
+                let looks = self.chain.rpc.ask_all(&again).await;
+                let mut looks = looks.iter().flatten().flatten().peekable();
+                looks.peek().is_some()
+                    && looks.all(|look| look.as_ref().is_err_and(Error::is_revert))
+            },
+        );
+        let agreed = futures::future::join_all(looks).await;
+        for (
+            Refused {
+                settlement,
+                work,
+                cause,
+            },
+            agreed,
+        ) in refused.iter().zip(agreed)
+        {
+            if agreed {
+                let (reason, message) = revert::reason(work, cause);
+                self.chain
+                    .store
+                    .release(&settlement.id, reason, Some(&message))
+                    .await?;
+            } else {
+                self.hand_back(std::iter::once(settlement)).await?;
+            }
         }
-        let (reason, message) = revert::reason(work, cause);
-        self.chain
-            .store
-            .release(&settlement.id, reason, Some(&message))
-            .await?;
         Ok(())
+    }
+
+    /// A payment whose window closes before the next block would only burn gas.
+    fn is_too_late(&self, settlement: &Settlement) -> bool {
+        let last_call = self
+            .chain
+            .clock
+            .now()
+            .as_secs()
+            .saturating_add(self.chain.config.last_call());
+        settlement.expires_at <= i64::try_from(last_call).unwrap_or(i64::MAX)
     }
 
     /// A row that cannot be read is given up: it must not stand in the way of the others.
@@ -128,6 +178,16 @@ impl Lane {
         let mut claimed = Vec::with_capacity(settlements.len());
         for settlement in settlements {
             match read_work(&settlement) {
+                Ok((_, expect)) if self.is_too_late(&settlement) => {
+                    let reason = match expect.guard {
+                        Guard::Eip3009 { .. } => Reason::InvalidExactEvmAuthorizationValidBefore,
+                        Guard::Permit2 { .. } => Reason::Permit2DeadlineExpired,
+                    };
+                    self.chain
+                        .store
+                        .release(&settlement.id, reason, None)
+                        .await?;
+                }
                 Ok((work, expect)) => claimed.push(Claimed {
                     settlement,
                     work,

@@ -12,6 +12,7 @@ use crate::chain::evm::contracts::{
     EXACT_PERMIT2_PROXY, ExactPermit2Proxy, PERMIT2, Permit2, Token,
 };
 use crate::chain::evm::work::{Expect, Guard};
+use crate::clock::UnixMillis;
 use crate::store::{Block, Settlement};
 
 /// Blocks searched per `eth_getLogs`: what public nodes allow.
@@ -49,6 +50,15 @@ pub(super) enum Consumption {
     Unknown,
 }
 
+/// What some logs say about an authorization.
+enum Traces {
+    Found(Consumption),
+    /// They are all of other payments.
+    Foreign,
+    /// Some of their transactions could not be read.
+    Unread,
+}
+
 impl Watcher {
     /// Reads the guard pinned to a block and, where it is consumed, looks for the transaction that did it.
     pub(super) async fn consumption(
@@ -63,20 +73,28 @@ impl Watcher {
         let earliest = at.number.saturating_sub(self.blocks_since(settlement));
         let mut to = at.number;
         let mut looked_at = 0;
+        let mut is_complete = true;
         for _ in 0..LOG_SPANS_MAX {
             let from = to.saturating_sub(LOG_SPAN - 1).max(earliest);
-            let logs = self.traces(expect, from, to).await?;
+            let logs = self.traces(expect, from, to, at).await?;
             for some in logs.chunks(LOGS_PER_REQUEST) {
                 looked_at += some.len();
                 if looked_at > LOGS_MAX {
                     return Ok(Consumption::Unknown);
                 }
-                if let Some(found) = self.read_traces(some, expect).await? {
-                    return Ok(found);
+                match self.read_traces(some, settlement, expect).await? {
+                    Traces::Found(found) => return Ok(found),
+                    Traces::Unread => is_complete = false,
+                    Traces::Foreign => {}
                 }
             }
             if from <= earliest {
-                return Ok(Consumption::Traceless);
+                let reaches_back = is_complete && self.is_before(from, settlement).await?;
+                return Ok(if reaches_back {
+                    Consumption::Traceless
+                } else {
+                    Consumption::Unknown
+                });
             }
             to = from - 1;
         }
@@ -94,20 +112,40 @@ impl Watcher {
             .max(0);
         let block_millis =
             i64::try_from(self.chain.config.block_time.as_millis()).unwrap_or(i64::MAX);
+        // Blocks may come faster than the configuration says.
         u64::try_from(age / block_millis.max(1))
             .unwrap_or(0)
+            .saturating_mul(2)
             .saturating_add(LOG_MARGIN)
     }
 
-    /// The logs that a consumption may have left, newest first.
-    async fn traces(&self, expect: &Expect, from: u64, to: u64) -> Result<Vec<Log>, Error> {
+    /// Whether a block is older than the payment's row, so that a search from there on leaves nothing out.
+    async fn is_before(&self, block: u64, settlement: &Settlement) -> Result<bool, Error> {
+        let made = UnixMillis(settlement.created_at).as_secs();
+        Ok(block == 0 || self.header(block).await?.timestamp() <= made)
+    }
+
+    /// The logs that a consumption may have left, newest first, from a node that has the block which the consumption was read at.
+    async fn traces(
+        &self,
+        expect: &Expect,
+        from: u64,
+        to: u64,
+        at: &Block,
+    ) -> Result<Vec<Log>, Error> {
         let calls = filters(expect).into_iter().map(|(address, topics)| {
             let filter = json!([{"address": address, "topics": topics, "fromBlock": tag(from), "toBlock": tag(to)}]);
             ("eth_getLogs", filter)
         });
+        let has_block = ("eth_getBlockByHash", json!([at.hash, false]));
+        let calls = std::iter::once(has_block).chain(calls).collect();
+        let answers = self.chain.rpc.batch(calls).await?;
+        if parse::<Option<Head>>(answers.first())?.is_none() {
+            return Err(Error::Unavailable("the node is behind".to_owned()));
+        }
         let mut logs: Vec<Log> = Vec::new();
-        for answer in self.chain.rpc.batch(calls.collect()).await? {
-            logs.extend(parse::<Vec<Log>>(Some(&answer))?);
+        for answer in answers.iter().skip(1) {
+            logs.extend(parse::<Vec<Log>>(Some(answer))?);
         }
         logs.reverse();
         Ok(logs)
@@ -145,12 +183,13 @@ impl Watcher {
         Ok(!(word & bit).is_zero())
     }
 
-    /// What the transactions of some logs did with the authorization; `None` when they are all of other payments.
+    /// What the transactions of some logs did with the authorization.
     async fn read_traces(
         &self,
         logs: &[Log],
+        settlement: &Settlement,
         expect: &Expect,
-    ) -> Result<Option<Consumption>, Trouble> {
+    ) -> Result<Traces, Trouble> {
         let hashes: Vec<&String> = logs
             .iter()
             .filter_map(|log| log.transaction_hash.as_ref())
@@ -162,11 +201,12 @@ impl Watcher {
             ]
         });
         let answers = self.chain.rpc.batch(calls.collect()).await?;
+        let mut unread = false;
         for pair in answers.chunks(2) {
-            let Some(receipt) = parse::<Option<Receipt>>(pair.first())? else {
-                continue;
-            };
-            let Some(input) = parse::<Option<Input>>(pair.get(1))? else {
+            let receipt = parse::<Option<Receipt>>(pair.first())?;
+            let (Some(receipt), Some(input)) = (receipt, parse::<Option<Input>>(pair.get(1))?)
+            else {
+                unread = true;
                 continue;
             };
             if !is_of_this_payment(&receipt, &input.input, expect) {
@@ -174,19 +214,32 @@ impl Watcher {
             }
             let (transaction, block) = (receipt.transaction_hash.to_lowercase(), receipt.block());
             let log_index = payment_log(&receipt.logs, expect);
-            return Ok(Some(if self.chain.store.is_ours(&transaction).await? {
-                Consumption::Ours {
-                    transaction,
-                    block,
-                    log_index,
-                }
-            } else if log_index.is_some() {
-                Consumption::Paid { transaction, block }
-            } else {
-                Consumption::Cancelled
-            }));
+            return Ok(
+                match self
+                    .chain
+                    .store
+                    .carried_in(&transaction, &settlement.id)
+                    .await?
+                {
+                    Some(true) => Traces::Found(Consumption::Ours {
+                        transaction,
+                        block,
+                        log_index,
+                    }),
+                    // Ours, and made for another payment that only looks like this one.
+                    Some(false) => continue,
+                    None if log_index.is_some() => {
+                        Traces::Found(Consumption::Paid { transaction, block })
+                    }
+                    None => Traces::Found(Consumption::Cancelled),
+                },
+            );
         }
-        Ok(None)
+        Ok(if unread {
+            Traces::Unread
+        } else {
+            Traces::Foreign
+        })
     }
 
     /// The header of a block by its number.

@@ -185,8 +185,7 @@ impl Watcher {
         let compared = self.compare(&head).await;
         self.attempt(compared);
         if is_slow {
-            let found = self.find_replaced(&missing).await;
-            self.attempt(found);
+            self.find_replaced(&missing).await;
             self.attempt(self.finalise(loose.not_final, &head).await);
             self.attempt(self.decide_leftovers(loose.leftovers, &confirmed).await);
             self.attempt(self.watch_failed(loose.failed, &confirmed).await);
@@ -251,6 +250,7 @@ impl Watcher {
         confirmed: &Head,
     ) -> Vec<InFlight> {
         let mut missing = Vec::new();
+        let mut mined = Vec::new();
         for transaction in open {
             let found = transaction.attempts.iter().rev().find_map(|attempt| {
                 receipts
@@ -259,13 +259,18 @@ impl Watcher {
             });
             match found {
                 Some(receipt) if self.is_confirmed(receipt, head) => {
-                    self.chain.hooks.reached(Point::Received).await;
-                    if let Err(cause) = self.judge(&transaction, receipt, confirmed).await {
-                        self.tell(&cause);
-                    }
+                    mined.push((transaction, receipt))
                 }
                 Some(_) => {}
                 None => missing.push(transaction),
+            }
+        }
+        // What a receipt proves needs no further question: those who were paid do not wait for the others' searches.
+        mined.sort_by_key(|(_, receipt)| !receipt.succeeded());
+        for (transaction, receipt) in mined {
+            self.chain.hooks.reached(Point::Received).await;
+            if let Err(cause) = self.judge(&transaction, receipt, confirmed).await {
+                self.tell(&cause);
             }
         }
         missing

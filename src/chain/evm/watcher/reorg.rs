@@ -123,18 +123,25 @@ impl Watcher {
 
     /// Looks for account nonces that were consumed by transactions that are not ours. Two independent nodes must agree, or the consuming block
     /// be final; and no attempt of ours may have a receipt anywhere.
-    pub(super) async fn find_replaced(&mut self, missing: &[InFlight]) -> Result<(), Trouble> {
+    pub(super) async fn find_replaced(&mut self, missing: &[InFlight]) {
         let is_open = |id: &String| missing.iter().any(|transaction| &transaction.id == id);
         self.consumed_since.retain(|id, _| is_open(id));
         for transaction in missing {
-            if !self.is_late(transaction) || !self.is_replaced(transaction).await? {
-                self.consumed_since.remove(&transaction.id);
-                continue;
+            // Each by itself: one that cannot be asked about does not keep the others open.
+            if let Err(trouble) = self.look_for_replacement(transaction).await {
+                self.tell(&trouble);
             }
-            let since = self.consumed_since.entry(transaction.id.clone());
-            if since.or_insert_with(Instant::now).elapsed() >= REPLACED_GRACE {
-                self.replace(transaction).await?;
-            }
+        }
+    }
+
+    async fn look_for_replacement(&mut self, transaction: &InFlight) -> Result<(), Trouble> {
+        if !self.is_late(transaction) || !self.is_replaced(transaction).await? {
+            self.consumed_since.remove(&transaction.id);
+            return Ok(());
+        }
+        let since = self.consumed_since.entry(transaction.id.clone());
+        if since.or_insert_with(Instant::now).elapsed() >= REPLACED_GRACE {
+            self.replace(transaction).await?;
         }
         Ok(())
     }
@@ -149,6 +156,7 @@ impl Watcher {
             .rpc
             .read("eth_getBlockByNumber", json!(["latest", false]))
             .await?;
+        let head = self.confirmed(&head).await?;
         let at = json!({"blockHash": head.block().hash, "requireCanonical": true});
         let count: alloy::primitives::U64 = self
             .chain

@@ -16,6 +16,9 @@ const REQUEUE_FOR: Duration = Duration::from_secs(20);
 /// A payment that found no way for so long is told as failed, and watched.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(24);
 
+/// How long a consumed authorization is searched for before its lack of a trace is believed.
+const TRACE_PATIENCE: Duration = Duration::from_mins(2);
+
 /// What the chain's guard says about a payment at one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -73,9 +76,14 @@ impl Watcher {
             Consumption::Cancelled => {
                 Standing::Decided(consumed("the authorization was consumed without paying"))
             }
-            // A complete search found nothing, and nothing can come any more.
-            Consumption::Traceless if is_over => {
+            // Consumed for good, and a complete search by a node that has the block found nothing that paid. Our own receipts had time to come.
+            Consumption::Traceless if is_over || self.age(settlement) >= TRACE_PATIENCE => {
                 Standing::Decided(consumed("the authorization was consumed without a trace"))
+            }
+            Consumption::Unknown if is_over && self.age(settlement) >= GIVE_UP_AFTER => {
+                Standing::Decided(consumed(
+                    "the authorization was consumed, by whom was not found",
+                ))
             }
             Consumption::Traceless | Consumption::Unknown => Standing::Unclear,
         }
@@ -150,7 +158,7 @@ impl Watcher {
     }
 
     async fn conclude(&self, settlement: &Settlement, verdict: &Verdict) -> Result<(), Trouble> {
-        self.chain.store.conclude(&settlement.id, verdict).await?;
+        self.chain.store.conclude(settlement, verdict).await?;
         observe::concluded(&self.chain.config.network, &settlement.id, verdict);
         Ok(())
     }

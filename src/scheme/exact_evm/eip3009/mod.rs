@@ -11,7 +11,7 @@ use alloy::primitives::{Address, B256, U256};
 use super::chain::Chain;
 use super::requested::{self, Requested};
 use super::signed::{Deploys, Flaw, Signed};
-use super::{HEADROOM, identity, wire};
+use super::{identity, wire};
 use crate::chain::evm::eip712::{Authorization, Domain};
 use crate::chain::evm::signature::unwrap_6492;
 use crate::clock::UnixMillis;
@@ -133,7 +133,8 @@ impl Authorized {
 
     /// Whether too little of the window is left.
     fn is_late(&self) -> bool {
-        self.authorization.valid_before < U256::from(self.now.as_secs()) + U256::from(HEADROOM)
+        self.authorization.valid_before
+            < U256::from(self.now.as_secs()) + U256::from(self.chain.network.headroom())
     }
 
     fn flaw_after_signature(&self, version: Version) -> Option<Reason> {

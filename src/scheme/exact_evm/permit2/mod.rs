@@ -14,7 +14,7 @@ use super::eip2612::{self, Sponsored};
 use super::payers::Payer;
 use super::requested::{self, Requested};
 use super::signed::{Deploys, Signed};
-use super::{HEADROOM, identity, wire};
+use super::{identity, wire};
 use crate::chain::evm::contracts::EXACT_PERMIT2_PROXY;
 use crate::chain::evm::eip712::{Domain, PermitTransfer, permit2_separator};
 use crate::clock::UnixMillis;
@@ -75,7 +75,7 @@ pub(super) fn check(
         payer: owner,
         asset: requested.asset,
         amount: transfer.amount,
-        open_until: U256::from(now.as_secs()) + U256::from(HEADROOM),
+        open_until: U256::from(now.as_secs()) + U256::from(chain.network.headroom()),
     };
     let sponsoring = read_sponsoring(&chain, payment, &expected);
     let identity = Identity {
@@ -193,7 +193,7 @@ impl Permitted {
         if self.transfer.to != self.requested.pay_to {
             return Some(Reason::InvalidPermit2RecipientMismatch);
         }
-        if self.transfer.deadline < now + U256::from(HEADROOM) {
+        if self.transfer.deadline < now + U256::from(self.chain.network.headroom()) {
             return Some(Reason::Permit2DeadlineExpired);
         }
         if self.transfer.valid_after > now {
