@@ -259,7 +259,7 @@ impl Watcher {
             });
             match found {
                 Some(receipt) if self.is_confirmed(receipt, head) => {
-                    mined.push((transaction, receipt))
+                    mined.push((transaction, receipt));
                 }
                 Some(_) => {}
                 None => missing.push(transaction),
