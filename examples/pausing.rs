@@ -6,6 +6,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use x402_facilitator::clock::Clock;
 use x402_facilitator::config::{Config, Environment};
@@ -23,6 +25,14 @@ struct Plan {
 struct Pause {
     at: String,
     rpc_url: String,
+    family: Family,
+}
+
+/// Whose node the mutant sends to.
+#[derive(Debug, Clone, Copy)]
+enum Family {
+    Evm,
+    Svm,
 }
 
 #[async_trait]
@@ -31,7 +41,16 @@ impl Hooks for Pause {
         let name = name(&point);
         // The mutation: what a service that sends before it stores would have done when it died in between.
         if let (Point::Signed { raw }, "SendThenDie") = (&point, self.at.as_str()) {
-            let request = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransaction", "params": [raw]});
+            let (method, params) = match self.family {
+                Family::Evm => ("eth_sendRawTransaction", serde_json::json!([raw])),
+                Family::Svm => {
+                    let raw = BASE64_STANDARD.encode(raw);
+                    let config = serde_json::json!({"encoding": "base64", "skipPreflight": true});
+                    ("sendTransaction", serde_json::json!([raw, config]))
+                }
+            };
+            let request =
+                serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
             let sent = reqwest::Client::new()
                 .post(&self.rpc_url)
                 .json(&request)
@@ -98,7 +117,13 @@ async fn main() {
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.clone())
     };
-    let rpc_url = find("EVM_RPC_URL_BASE_SEPOLIA").unwrap_or_default();
+    let (rpc_url, family) = match find("SVM_RPC_URL_SOLANA_DEVNET") {
+        Some(url) => (url, Family::Svm),
+        None => (
+            find("EVM_RPC_URL_BASE_SEPOLIA").unwrap_or_default(),
+            Family::Evm,
+        ),
+    };
     let values = plan
         .settings
         .iter()
@@ -108,6 +133,7 @@ async fn main() {
     let hooks = Arc::new(Pause {
         at: plan.pause_at.unwrap_or_default(),
         rpc_url,
+        family,
     });
     let running = run::start(config, Clock::system(), hooks)
         .await

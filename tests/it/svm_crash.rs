@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::harness::facilitator::Process;
+use crate::harness::facilitator::{Process, Settings};
 use crate::harness::oracle::{failure, success};
+use crate::harness::postgres;
 use crate::harness::scene::{AMOUNT, Scene};
 use crate::harness::svm_world::{SvmRequest, settings};
 
@@ -17,21 +18,19 @@ enum Ledger {
     Forgets,
 }
 
-async fn survives(point: &str, ledger: Ledger) {
+async fn survives(point: &str, ledger: Ledger, database: Option<String>) {
     let scene = Scene::start().await;
     let settings = settings(&scene, scene.ledger.url()).set("SETTLE_TIMEOUT_MS", "28000");
+    let settings = match database {
+        Some(url) => settings.set("DATABASE_URL", &url),
+        None => settings,
+    };
     let request = SvmRequest::new(&scene).await;
     if ledger == Ledger::Forgets {
         scene.ledger.swallow(1).await;
     }
 
-    let mut process = Process::start(&settings, Some(point)).await;
-    let client = process.client.clone();
-    let (answer, ()) = tokio::join!(client.try_post("/settle", &request.body), async {
-        process.reached(point).await;
-        process.kill().await;
-    });
-    assert!(answer.is_err(), "the connection died with the process");
+    kill_at(point, &settings, &request).await;
     if point == "Stored" {
         assert_eq!(scene.received().await, 0, "stored before it is sent");
     }
@@ -49,9 +48,27 @@ async fn survives(point: &str, ledger: Ledger) {
     process.kill().await;
 }
 
+/// Starts a process, settles with it and kills it at the point.
+async fn kill_at(point: &str, settings: &Settings, request: &SvmRequest) {
+    let mut process = Process::start(settings, Some(point)).await;
+    let client = process.client.clone();
+    let (answer, ()) = tokio::join!(client.try_post("/settle", &request.body), async {
+        process.reached(point).await;
+        process.kill().await;
+    });
+    assert!(answer.is_err(), "the connection died with the process");
+}
+
 macro_rules! kills {
     ($($name:ident: $point:literal, $ledger:ident;)*) => {
-        $(#[tokio::test] async fn $name() { survives($point, Ledger::$ledger).await; })*
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::survives($point, super::Ledger::$ledger, None).await; })*
+        }
+        mod postgresql {
+            $(#[tokio::test] async fn $name() {
+                super::survives($point, super::Ledger::$ledger, Some(super::postgres::database().await)).await;
+            })*
+        }
     };
 }
 
@@ -63,4 +80,20 @@ kills! {
     a_kill_with_a_forgotten_transaction_sends_the_same_bytes_again: "Sent", Forgets;
     a_kill_after_reading_the_outcome_loses_and_doubles_nothing: "Received", Executes;
     a_kill_before_telling_the_success_leaves_it_to_be_told_once: "Settled", Executes;
+}
+
+/// The control: what a service does that sends before it stores. It pays and can never tell so.
+#[tokio::test]
+async fn a_service_that_sends_before_it_stores_is_found_out() {
+    let scene = Scene::start().await;
+    let settings = settings(&scene, scene.ledger.url()).set("SETTLE_TIMEOUT_MS", "28000");
+    let request = SvmRequest::new(&scene).await;
+    kill_at("SendThenDie", &settings, &request).await;
+
+    let process = Process::start(&settings, None).await;
+    let told = process.client.settle(&request.body).await;
+
+    assert_eq!(failure(&told, "duplicate_settlement"), "");
+    assert_eq!(scene.received().await, AMOUNT);
+    process.kill().await;
 }

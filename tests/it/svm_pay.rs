@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use crate::harness::facilitator::Facilitator;
 use crate::harness::mint::Mint;
 use crate::harness::oracle::{eventually, failure, success};
-use crate::harness::proxy::Proxy;
+use crate::harness::proxy::{ALWAYS, Fault, Proxy};
 use crate::harness::scene::{AMOUNT, Scene};
 use crate::harness::sign_svm::DEVNET;
 use crate::harness::svm_world::{SvmRequest, SvmWorld, settings};
@@ -299,5 +299,55 @@ async fn no_node_sees_a_signed_payment_before_it_is_sent() {
     }
     let sent = &proxy.calls("sendTransaction")[0][0];
     assert_ne!(*sent, unsigned);
+    assert!(facilitator.stop().await);
+}
+
+#[tokio::test]
+async fn a_node_that_sees_nothing_does_not_hide_a_payment() {
+    let scene = Scene::start().await;
+    let blind = Proxy::start(scene.ledger.url()).await;
+    let nothing = json!({"context": {"slot": 1}, "value": [null]});
+    blind.plan("getSignatureStatuses", ALWAYS, Fault::Answer(nothing));
+    blind.plan("getTransaction", ALWAYS, Fault::Answer(json!(null)));
+    let urls = format!("{},{}", blind.url(), scene.ledger.url());
+    let facilitator = Facilitator::start(settings(&scene, &urls)).await;
+    let request = SvmRequest::new(&scene).await;
+
+    let settled = facilitator.client().settle(&request.body).await;
+
+    assert_eq!(success(&settled), request.id);
+    assert_eq!(scene.received().await, AMOUNT);
+    assert!(facilitator.stop().await);
+}
+
+#[tokio::test]
+async fn one_of_two_nodes_cannot_end_a_payment() {
+    let scene = Scene::start().await;
+    let dead = Proxy::start(scene.ledger.url()).await;
+    let urls = format!("{},{}", scene.ledger.url(), dead.url());
+    let settings = settings(&scene, &urls).set("SETTLE_TIMEOUT_MS", "1500");
+    let facilitator = Facilitator::start(settings).await;
+    let client = facilitator.client();
+    let request = SvmRequest::new(&scene).await;
+    scene.ledger.hold().await;
+    let pending = client.settle(&request.body).await;
+    assert_eq!(failure(&pending, "settlement_pending"), request.id);
+    dead.cut();
+    scene.ledger.drop_waiting().await;
+    scene.ledger.swallow(1_000_000).await;
+    scene.ledger.advance_slots(400).await;
+
+    // Longer than it takes with both.
+    sleep(Duration::from_secs(9)).await;
+    let pending = client.settle(&request.body).await;
+    assert_eq!(failure(&pending, "settlement_pending"), request.id);
+    dead.heal();
+
+    eventually("an end", || async {
+        let answer = client.settle(&request.body).await;
+        (answer.reason() == "invalid_exact_svm_transaction_failed").then_some(())
+    })
+    .await;
+    assert_eq!(scene.received().await, 0);
     assert!(facilitator.stop().await);
 }

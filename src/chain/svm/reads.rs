@@ -92,12 +92,25 @@ impl Reads {
             .unwrap_or(first.value))
     }
 
-    /// The last valid height of the newest blockhash: an upper bound for all others. Wallets may know newer ones than the confirmed.
+    /// The last valid height of the newest blockhash that any endpoint knows: an upper bound for all others. Wallets may know newer ones than the
+    /// confirmed, and a node that lags would make a payment look dead that still can land.
     async fn newest(&self) -> Result<u64, Error> {
         let asked_at = Instant::now();
-        let params = json!([{"commitment": "processed"}]);
-        let newest: InContext<Blockhash> = self.rpc.read("getLatestBlockhash", params).await?;
-        let height = newest.value.last_valid_block_height;
+        let question = ("getLatestBlockhash", json!([{"commitment": "processed"}]));
+        let answers = self.rpc.ask_all(&[question]).await;
+        let mut best: Result<u64, Error> =
+            Err(Error::Unavailable("no endpoint answered".to_owned()));
+        for answers in answers {
+            let newest: Result<InContext<Blockhash>, Error> =
+                answers.and_then(|answers| parse(answers.first()));
+            best = match (best, newest) {
+                (Ok(best), Ok(newest)) => Ok(best.max(newest.value.last_valid_block_height)),
+                (Err(_), Ok(newest)) => Ok(newest.value.last_valid_block_height),
+                (Ok(best), Err(_)) => Ok(best),
+                (Err(_), Err(cause)) => Err(cause),
+            };
+        }
+        let height = best?;
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((height, asked_at));
         Ok(height)
     }

@@ -12,6 +12,7 @@ on_both_engines! {
     a_stolen_lane_cannot_write
     only_one_of_many_thieves_takes_a_lane
     an_account_nonce_is_taken_once
+    without_account_nonces_a_signer_has_many_transactions_and_a_thief_none
     what_a_payer_has_in_flight_never_exceeds_the_balance
     two_payments_of_one_payer_racing_over_one_balance_do_not_both_fit
     claims_keep_lanes_apart_and_run_out
@@ -249,4 +250,50 @@ async fn a_payment_bound_to_a_signer_is_claimed_by_it_alone(db: Opened) {
             .len(),
         1
     );
+}
+
+/// As on Solana.
+async fn without_account_nonces_a_signer_has_many_transactions_and_a_thief_none(db: Opened) {
+    let lease = db.lease(SIGNER).await;
+    for key in ["one", "two", "three"] {
+        let id = db.enqueue(key).await;
+        let payments = vec![submission(&id, key, "1000000")];
+        let stored = db.store.submit(&lease, None, attempt(key), payments).await;
+        assert!(matches!(stored, Ok(Submitted::Stored(_))), "{stored:?}");
+    }
+
+    let open = db.store.in_flight(&network(), Some(SIGNER)).await;
+    let open = open.expect("read");
+    let found: Vec<_> = open
+        .iter()
+        .map(|open| {
+            (
+                open.account_nonce,
+                open.attempts.len(),
+                open.attempts[0].hash.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [(None, 1, "one"), (None, 1, "two"), (None, 1, "three")]
+    );
+    assert_eq!(
+        db.store
+            .lane(&network(), SIGNER)
+            .await
+            .expect("read")
+            .next_nonce,
+        0
+    );
+
+    let id = db.enqueue("four").await;
+    db.lease(SIGNER).await;
+    let payments = vec![submission(&id, "four", "1000000")];
+    let late = db
+        .store
+        .submit(&lease, None, attempt("four"), payments)
+        .await;
+    assert!(matches!(late, Err(Error::Fenced)), "{late:?}");
+    assert_eq!(db.stage(&id).await, Stage::Queued { earlier: None });
 }

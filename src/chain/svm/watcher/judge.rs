@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use solana_pubkey::Pubkey;
 
 use super::standing::block;
-use super::{Trouble, Watcher};
+use super::{LATE, Trouble, Watcher};
 use crate::chain::svm::Error;
 use crate::chain::svm::chain::{in_version, read_work};
 use crate::chain::svm::status::Status;
@@ -20,6 +20,15 @@ use crate::store::{self, Attempt, Block, InFlight, Mined, Settlement, Stage, Ver
 /// A transaction has one payment: its proof is the transaction as a whole.
 const PROOF_INDEX: u64 = 0;
 const WEI_PER_GWEI: u128 = 1_000_000_000;
+
+/// What is known about a landed transaction besides its status.
+#[derive(Debug, Clone, Copy)]
+enum Told<'a> {
+    /// Nodes index what is confirmed a little later.
+    NotYet,
+    /// `None` from nodes without a history.
+    Meta(Option<&'a Meta>),
+}
 
 /// A transaction as a node tells it, as much as we use.
 #[derive(Debug, Deserialize)]
@@ -70,12 +79,18 @@ impl Watcher {
             Some(meta) => meta.err.clone(),
             None => status.error.clone(),
         };
+        // A node that keeps no history: what succeeded is what we signed, and after a while that has to do.
+        let told = if meta.is_none() && self.age(transaction) < LATE {
+            Told::NotYet
+        } else {
+            Told::Meta(meta)
+        };
         let mut verdicts = Vec::new();
         for settlement in self.chain.store.carried_by(&transaction.id).await? {
             if !is_open(&settlement) {
                 continue;
             }
-            let landing = landing(&settlement, attempt, meta, error.clone())?;
+            let landing = landing(&settlement, attempt, told, error.clone())?;
             let Some(verdict) = verdict(&settlement, attempt, &landing, block(slot)) else {
                 return Ok(());
             };
@@ -107,7 +122,11 @@ impl Watcher {
             "maxSupportedTransactionVersion": 0,
         });
         let params = json!([attempt.hash, config]);
-        self.chain.rpc.read("getTransaction", params).await
+        match self.chain.rpc.read("getTransaction", params).await {
+            // It has no history.
+            Err(Error::Refused { .. }) => Ok(None),
+            answered => answered,
+        }
     }
 }
 
@@ -125,30 +144,36 @@ fn is_open(settlement: &Settlement) -> bool {
 fn landing(
     settlement: &Settlement,
     attempt: &Attempt,
-    meta: Option<&Meta>,
+    told: Told<'_>,
     error: Option<Value>,
 ) -> store::Result<Landing> {
     let (work, expect) = read_work(settlement)?;
     let transaction = Transaction::decode(&attempt.raw).map_err(|why| {
         store::Error::Inconsistent(format!("the bytes of {}: {why}", attempt.hash))
     })?;
+    let (effects, gained) = match told {
+        Told::NotYet => (None, None),
+        Told::Meta(meta) => (
+            effects(&transaction, work.kind, meta),
+            meta.and_then(|meta| {
+                gained(transaction.keys(), &expect.destination, &expect.mint, meta)
+            }),
+        ),
+    };
     let landed = Landed {
         error,
-        effects: meta.and_then(|meta| effects(&transaction, work.kind, meta)),
-        gained: meta
-            .and_then(|meta| gained(transaction.keys(), &expect.destination, &expect.mint, meta)),
+        effects,
+        gained,
     };
     Ok(judge(&expect, &landed))
 }
 
 /// What landed is what we signed; only inner instructions are the node's word. A plain transfer needs none.
-fn effects(transaction: &Transaction, kind: Kind, meta: &Meta) -> Option<Vec<Effect>> {
+fn effects(transaction: &Transaction, kind: Kind, meta: Option<&Meta>) -> Option<Vec<Effect>> {
     let instructions = transaction.instructions()?;
     let top = instructions.iter().map(Effect::from);
-    match (
-        read_inner(&meta.inner_instructions, transaction.keys()),
-        kind,
-    ) {
+    let inner = meta.and_then(|meta| read_inner(&meta.inner_instructions, transaction.keys()));
+    match (inner, kind) {
         (Some(inner), _) => Some(top.chain(inner).collect()),
         (None, Kind::Transfer) => Some(top.collect()),
         (None, Kind::SmartWallet) => None,
