@@ -73,9 +73,12 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         tasks: lifecycle.tasks().clone(),
         draining: lifecycle.draining(),
     }));
-    let (listener, address) = http::bind(&config.server)
-        .await
-        .context("listening (HOST, PORT)")?;
+    let (listener, address) = http::bind(&config.server).await.with_context(|| {
+        format!(
+            "listening on {}:{} (HOST, PORT)",
+            config.server.host, config.server.port
+        )
+    })?;
     let router = http::router(
         facilitator,
         &config.server,

@@ -283,11 +283,12 @@ fn origin(text: &str) -> Parsed<String> {
 
 fn database_url(text: &str) -> Parsed<Secret> {
     let schemes = ["sqlite://", "postgres://", "postgresql://"];
-    let is_ours = schemes.iter().any(|scheme| text.starts_with(scheme));
-    if is_ours && Url::parse(text).is_ok() {
+    let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
+    let names_something = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('?'));
+    if names_something && Url::parse(text).is_ok() {
         return Ok(Secret::new(text));
     }
-    Err("must be a sqlite://, postgres:// or postgresql:// URL".to_owned())
+    Err("must be a sqlite://, postgres:// or postgresql:// URL that names a database".to_owned())
 }
 
 /// A directory; URLs, and so the embedded database's, cannot carry `..` as it is.

@@ -111,7 +111,7 @@ fn refuses_choices_that_do_not_exist() {
 
 #[test]
 fn refuses_secrets_that_cannot_be_any() {
-    let database = "must be a sqlite://, postgres:// or postgresql:// URL";
+    let database = "must be a sqlite://, postgres:// or postgresql:// URL that names a database";
     let token = "must be at least 16 visible ASCII characters without spaces";
     let key = "(entry 1) must be a private key: 64 hex digits, with or without 0x";
     assert_refused(&[
@@ -125,6 +125,8 @@ fn refuses_secrets_that_cannot_be_any() {
             "postgres://user:s3cret@db.example:port/pay",
             database,
         ),
+        ("DATABASE_URL", "sqlite://", database),
+        ("DATABASE_URL", "sqlite://?mode=rwc", database),
         ("BEARER_TOKEN", "s3cret", token),
         ("EVM_PRIVATE_KEY", "0xs3cret", key),
         ("EVM_PRIVATE_KEY", ",", "has only empty entries"),

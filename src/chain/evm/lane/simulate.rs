@@ -245,7 +245,8 @@ impl Lane {
         })
     }
 
-    /// Whether the signer's funds and today's spending cap bear a transaction of so much gas more; pauses the lane when not.
+    /// Whether the signer's funds and today's spending cap bear a transaction of so much gas more; pauses the lane when they
+    /// do not even bear a usual one.
     pub(super) async fn affords(
         &mut self,
         lease: &Lease,
@@ -260,11 +261,14 @@ impl Lane {
             .store
             .spent_today(&self.chain.config.network, &self.address)
             .await?;
-        let poverty = self.poverty(readings.funds, spent, fee, gas);
-        if let Some(reason) = poverty {
+        if self.poverty(readings.funds, spent, fee, gas).is_none() {
+            return Ok(true);
+        }
+        // One dear payment is no reason to stop the others.
+        if let Some(reason) = self.poverty(readings.funds, spent, fee, Kind::Eip3009.gas_cap()) {
             self.pause(lease, reason).await?;
         }
-        Ok(poverty.is_none())
+        Ok(false)
     }
 
     /// Whether a typical payment could be made: what a paused lane waits for.
