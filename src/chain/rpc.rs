@@ -173,12 +173,19 @@ impl Rpc {
         partial.ok_or(last)
     }
 
-    /// The same batch to every read endpoint separately, for verdicts that need two independent witnesses.
+    /// The same batch to every read endpoint separately, for verdicts that need every witness.
     pub async fn ask_all(
         &self,
         calls: &[Call],
     ) -> Vec<Result<Vec<Result<Box<RawValue>, Error>>, Error>> {
-        // Those that failed a moment ago would only be waited for.
+        futures::future::join_all(self.read.iter().map(|endpoint| self.ask(endpoint, calls))).await
+    }
+
+    /// The same batch to every read endpoint that did not fail a moment ago, for a second opinion that is not worth waiting for.
+    pub async fn ask_up(
+        &self,
+        calls: &[Call],
+    ) -> Vec<Result<Vec<Result<Box<RawValue>, Error>>, Error>> {
         let some_are_up = self.read.iter().any(|endpoint| !endpoint.is_down());
         let asked = self
             .read

@@ -133,7 +133,7 @@ impl Lane {
                     &simulation(self.signer.address(), work, fee),
                     "latest",
                 )];
-                let looks = self.chain.rpc.ask_all(&again).await;
+                let looks = self.chain.rpc.ask_up(&again).await;
                 let mut looks = looks.iter().flatten().flatten().peekable();
                 looks.peek().is_some()
                     && looks.all(|look| look.as_ref().is_err_and(Error::is_revert))
