@@ -98,12 +98,12 @@ impl Watcher {
         Ok(last)
     }
 
-    /// Every endpoint's word, `None` for those that could not be asked.
+    /// Every endpoint's word, `None` for those that could not be asked: each has its place, so that heights and histories are of one node.
     async fn witnesses(&self, signatures: &[String]) -> Vec<Option<Witness>> {
         let heights = self
             .chain
             .rpc
-            .ask_all(&[("getBlockHeight", finalized())])
+            .ask_each(&[("getBlockHeight", finalized())])
             .await;
         // Only now: what is not in the history of a node past that height never will be.
         let known = everywhere(&self.chain.rpc, signatures).await;
