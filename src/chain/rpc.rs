@@ -194,22 +194,6 @@ impl Rpc {
         futures::future::join_all(asked.map(|endpoint| self.ask(endpoint, calls))).await
     }
 
-    /// Like [`Rpc::ask_all`], with a place for every endpoint in configured order: who was not asked because it failed a moment ago did not answer
-    /// either. For verdicts that count who says so.
-    pub async fn ask_each(
-        &self,
-        calls: &[Call],
-    ) -> Vec<Result<Vec<Result<Box<RawValue>, Error>>, Error>> {
-        let some_are_up = self.read.iter().any(|endpoint| !endpoint.is_down());
-        let ask = |endpoint| async move {
-            if some_are_up && Endpoint::is_down(endpoint) {
-                return Err(Error::Unavailable("it failed a moment ago".to_owned()));
-            }
-            self.ask(endpoint, calls).await
-        };
-        futures::future::join_all(self.read.iter().map(ask)).await
-    }
-
     /// Makes the same calls on every send endpoint at once, on each in one request so that they arrive in order. For every call one answer per
     /// endpoint, in configured order.
     pub async fn send<T: DeserializeOwned + Clone>(

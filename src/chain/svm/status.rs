@@ -78,7 +78,7 @@ pub(super) async fn statuses(rpc: &Rpc, signatures: &[String], ask: Ask) -> Resu
 
 /// Every endpoint's own answer, history included, in configured order.
 pub(super) async fn everywhere(rpc: &Rpc, signatures: &[String]) -> Vec<Result<Known, Error>> {
-    let answers = rpc.ask_each(&calls(signatures, true)).await;
+    let answers = rpc.ask_all(&calls(signatures, true)).await;
     let read = |answers: Result<Vec<_>, Error>| read(signatures, &answers?);
     answers.into_iter().map(read).collect()
 }

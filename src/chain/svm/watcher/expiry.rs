@@ -103,7 +103,7 @@ impl Watcher {
         let heights = self
             .chain
             .rpc
-            .ask_each(&[("getBlockHeight", finalized())])
+            .ask_all(&[("getBlockHeight", finalized())])
             .await;
         // Only now: what is not in the history of a node past that height never will be.
         let known = everywhere(&self.chain.rpc, signatures).await;
