@@ -1,14 +1,20 @@
 //! JSON-RPC over HTTP: ordered failover for reads, every configured endpoint for sends. URLs carry keys and are never printed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod answer;
+mod endpoint;
 
-use serde::Deserialize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use self::answer::{
+    Answer, is_unavailable, missing, parse_answers, read_limited, refused, request_body,
+    unavailable,
+};
+use self::endpoint::{Endpoint, by_health};
 use super::Error;
 use crate::observe;
 use crate::protocol::Network;
@@ -16,15 +22,8 @@ use crate::secret::Secret;
 
 /// Longest a node may take for one call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
-/// Largest answer we read, bytes.
-const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
-
 /// Calls in one request: what public nodes take.
 const BATCH_MAX: usize = 25;
-/// How long a node that failed is asked after the others.
-const DOWN: Duration = Duration::from_secs(10);
-/// How long a node's word about which chain it is on counts.
-const CHAIN_CHECK: Duration = Duration::from_hours(1);
 
 /// Where a network is asked, and how a node proves to be on it.
 #[derive(Debug)]
@@ -58,67 +57,8 @@ pub struct Rpc {
     calls: AtomicU64,
 }
 
-#[derive(Debug)]
-struct Endpoint {
-    url: Secret,
-    /// When it last named our chain.
-    checked: Mutex<Option<Instant>>,
-    /// When it last could not be asked.
-    failed: Mutex<Option<Instant>>,
-    /// Whether it takes transactions and nothing else, as sequencers do: signed bytes name their chain themselves.
-    is_send_only: bool,
-}
-
-impl Endpoint {
-    fn all(urls: &[Secret], is_send_only: bool) -> Vec<Self> {
-        let endpoint = |url: &Secret| Self {
-            url: url.clone(),
-            checked: Mutex::new(None),
-            failed: Mutex::new(None),
-            is_send_only,
-        };
-        urls.iter().map(endpoint).collect()
-    }
-
-    fn is_checked(&self) -> bool {
-        let checked = *self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        self.is_send_only || checked.is_some_and(|at| at.elapsed() < CHAIN_CHECK)
-    }
-
-    /// Whether it failed a moment ago: then the others are asked first.
-    fn is_down(&self) -> bool {
-        let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.is_some_and(|at| at.elapsed() < DOWN)
-    }
-
-    fn note_answered(&self, answered: bool) {
-        let failed = if answered { None } else { Some(Instant::now()) };
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
-    }
-
-    fn note_checked(&self) {
-        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-}
-
 /// One call of a JSON-RPC batch.
 pub(super) type Call = (&'static str, Value);
-
-#[derive(Deserialize)]
-struct Answer {
-    /// Every JSON-RPC 2.0 answer has it; other JSON is none.
-    jsonrpc: Option<String>,
-    id: Option<u64>,
-    result: Option<Box<RawValue>>,
-    error: Option<Complaint>,
-}
-
-#[derive(Deserialize)]
-struct Complaint {
-    code: i64,
-    message: String,
-    data: Option<Value>,
-}
 
 impl Rpc {
     pub fn new(endpoints: Endpoints<'_>, client: reqwest::Client) -> Self {
@@ -327,104 +267,6 @@ impl Rpc {
     }
 }
 
-/// In configured order, those that failed a moment ago last.
-fn by_health(endpoints: &[Endpoint]) -> impl Iterator<Item = &Endpoint> {
-    let up = endpoints.iter().filter(|endpoint| !endpoint.is_down());
-    up.chain(endpoints.iter().filter(|endpoint| endpoint.is_down()))
-}
-
-fn is_unavailable(answer: &Result<Box<RawValue>, Error>) -> bool {
-    matches!(answer, Err(Error::Unavailable(_)))
-}
-
-fn request_body(calls: &[Call]) -> Value {
-    let one = |(id, (method, params)): (usize, &Call)| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-    match calls {
-        [call] => one((0, call)),
-        calls => calls.iter().enumerate().map(one).collect(),
-    }
-}
-
-async fn read_limited(mut response: reqwest::Response) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|cause| unavailable(&cause))?
-    {
-        if bytes.len() + chunk.len() > ANSWER_LIMIT {
-            return Err(Error::Unavailable("the answer is too large".to_owned()));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
-}
-
-/// Answers by id, as a node may give them in any order; `None` when this is no complete JSON-RPC answer.
-fn parse_answers(bytes: &[u8], expected: usize) -> Option<Vec<Result<Box<RawValue>, Error>>> {
-    let answers: Vec<Answer> = if expected == 1 {
-        let mut only: Answer = serde_json::from_slice(bytes).ok()?;
-        only.id = Some(0);
-        vec![only]
-    } else {
-        serde_json::from_slice(bytes).ok()?
-    };
-    let mut slots: Vec<Option<Result<Box<RawValue>, Error>>> =
-        (0..expected).map(|_| None).collect();
-    for answer in answers {
-        let slot = slots.get_mut(usize::try_from(answer.id?).ok()?)?;
-        *slot = Some(match answer.error {
-            Some(complaint) => Err(refused(complaint)),
-            None if answer.jsonrpc.is_none() => return None,
-            None => Ok(answer.result.unwrap_or_else(null)),
-        });
-    }
-    slots.into_iter().collect()
-}
-
-/// Throttling is not a verdict: it counts as "could not be asked".
-fn refused(complaint: Complaint) -> Error {
-    const LIMIT_EXCEEDED: i64 = -32005;
-    let message: String = without_urls(&complaint.message)
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(500)
-        .collect();
-    let lower = message.to_lowercase();
-    let throttled = complaint.code == LIMIT_EXCEEDED
-        || complaint.code == 429
-        || lower.contains("rate limit")
-        || lower.contains("too many requests");
-    if throttled {
-        return Error::Unavailable(format!("throttled: {message}"));
-    }
-    let data = complaint.data.and_then(|data| match data {
-        Value::String(hex) => hex.parse().ok(),
-        Value::Object(map) => map
-            .get("data")
-            .and_then(Value::as_str)
-            .and_then(|hex| hex.parse().ok()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
-    });
-    Error::Refused {
-        code: complaint.code,
-        message,
-        data,
-    }
-}
-
-/// What a node says without the URLs in it: it may know by which one we called, and that one carries a key.
-fn without_urls(text: &str) -> String {
-    let words = text.split(' ').map(|word| {
-        if word.contains("://") {
-            "[a URL]"
-        } else {
-            word
-        }
-    });
-    words.collect::<Vec<_>>().join(" ")
-}
-
 pub(super) fn decode<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Error> {
     serde_json::from_str(raw.get())
         .map_err(|cause| Error::Unavailable(format!("unreadable answer: {cause}")))
@@ -439,24 +281,4 @@ pub(super) fn parse<T: DeserializeOwned>(
         Some(Err(cause)) => Err(cause.clone()),
         None => Err(Error::Unavailable("an answer is missing".to_owned())),
     }
-}
-
-/// A transport failure without its URL, which carries keys.
-fn unavailable(cause: &reqwest::Error) -> Error {
-    let kind = if cause.is_timeout() {
-        "timed out"
-    } else if cause.is_connect() {
-        "connection refused"
-    } else {
-        "connection broke"
-    };
-    Error::Unavailable(kind.to_owned())
-}
-
-fn missing() -> Error {
-    Error::Unavailable("no endpoint is configured".to_owned())
-}
-
-fn null() -> Box<RawValue> {
-    RawValue::from_string("null".to_owned()).expect("null is JSON")
 }
