@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use crate::harness::facilitator::Facilitator;
 use crate::harness::mint::Mint;
+use crate::harness::npm;
 use crate::harness::oracle::{eventually, failure, success};
 use crate::harness::proxy::{ALWAYS, Fault, Proxy};
 use crate::harness::scene::{AMOUNT, Scene};
@@ -36,6 +37,31 @@ async fn pays_with_both_token_programs_and_both_kinds_of_messages() {
             assert_eq!(failure(&again, "duplicate_settlement"), request.id);
         }
         assert_eq!(world.received().await, received);
+        world.close().await;
+    }
+}
+
+#[tokio::test]
+async fn stock_clients_of_both_versions_pay_with_both_token_programs() {
+    for mint in [Mint::token(), Mint::token_2022(&[])] {
+        let world = SvmWorld::with(mint, |settings| settings).await;
+        let (url, key) = (world.url(), world.payer.secret());
+        let (pay_to, asset) = (
+            world.terms.pay_to.to_string(),
+            world.terms.mint.key.to_string(),
+        );
+        #[rustfmt::skip]
+        let arguments = [
+            "--facilitator", &url, "--rpc", world.ledger.url(), "--count", "2",
+            "--key", &key, "--pay-to", &pay_to, "--asset", &asset,
+        ];
+
+        for script in ["pay-svm.mjs", "pay-svm-v1.mjs"] {
+            let (paid, told) = npm::run(script, &arguments).await;
+            assert!(paid, "{script}: {told}");
+        }
+
+        assert_eq!(world.received().await, 4 * AMOUNT);
         world.close().await;
     }
 }

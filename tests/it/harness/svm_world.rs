@@ -41,6 +41,10 @@ impl SvmWorld {
         }
     }
 
+    pub(crate) fn url(&self) -> String {
+        self.facilitator.url()
+    }
+
     pub(crate) async fn close(self) {
         assert!(self.facilitator.stop().await);
     }
