@@ -1,4 +1,4 @@
-//! The one place that chooses an HTTP status, and the shape of whatever is not a success.
+//! The HTTP status of every answer, and the shape of whatever is not a success. The status of a reason is in the table of `status`.
 //!
 //! | what happened | status |
 //! |---|---|
@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::endpoint::Endpoint;
 pub(super) use super::problem::Problem;
+use super::status::status_of;
 use crate::facilitator::{Answer, Outcome, Verdict};
 use crate::protocol::Reason;
 use crate::protocol::response::{SettleResponse, UNKNOWN_NETWORK, VerifyResponse};
@@ -128,113 +129,6 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
                 unsettled(rejection, None, network),
             )
         }
-    }
-}
-
-/// The status of a definitive failure. A bad payment is an answer like any other; only what is not about the payment is an HTTP error.
-#[expect(
-    clippy::too_many_lines,
-    reason = "a new reason must ask for its status here"
-)]
-fn status_of(reason: Reason) -> StatusCode {
-    use Reason as R;
-    match reason {
-        R::InvalidJson | R::MissingParameters => StatusCode::BAD_REQUEST,
-        R::UnexpectedError => StatusCode::INTERNAL_SERVER_ERROR,
-        R::UnexpectedVerifyError | R::UnexpectedSettleError | R::SettlementCapacityExceeded => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        R::InvalidX402Version
-        | R::InvalidPayload
-        | R::InvalidPaymentRequirements
-        | R::UnsupportedScheme
-        | R::InvalidNetwork
-        | R::SettlementPending
-        | R::DuplicateSettlement
-        | R::InvalidExactEvmScheme
-        | R::UnsupportedPayloadType
-        | R::InvalidExactEvmNetworkMismatch
-        | R::InvalidExactEvmMissingEip712Domain
-        | R::AssetNotAllowed
-        | R::AssetNotDeployedContract
-        | R::Eip6492FactoryNotAllowed
-        | R::InvalidExactEvmSignature
-        | R::InvalidExactEvmRecipientMismatch
-        | R::InvalidExactEvmAuthorizationValidBefore
-        | R::InvalidExactEvmAuthorizationValidAfter
-        | R::InvalidExactEvmAuthorizationValueMismatch
-        | R::InvalidExactEvmAuthorizationValue
-        | R::InvalidExactEvmEip3009NotSupported
-        | R::InvalidExactEvmNonceAlreadyUsed
-        | R::InvalidExactEvmTokenNameMismatch
-        | R::InvalidExactEvmTokenVersionMismatch
-        | R::InvalidExactEvmInsufficientBalance
-        | R::InvalidExactEvmTransactionSimulationFailed
-        | R::InvalidExactEvmTransactionFailed
-        | R::InvalidExactEvmTransferEventMismatch
-        | R::InvalidPermit2Spender
-        | R::InvalidPermit2RecipientMismatch
-        | R::Permit2DeadlineExpired
-        | R::Permit2NotYetValid
-        | R::Permit2AmountMismatch
-        | R::Permit2TokenMismatch
-        | R::InvalidPermit2Signature
-        | R::Permit2ProxyNotDeployed
-        | R::Permit2InsufficientBalance
-        | R::Permit2AllowanceRequired
-        | R::Permit2InvalidNonce
-        | R::Permit2SimulationFailed
-        | R::Permit2Permit2612AmountMismatch
-        | R::InvalidEip2612ExtensionFormat
-        | R::Eip2612FromMismatch
-        | R::Eip2612AssetMismatch
-        | R::Eip2612SpenderNotPermit2
-        | R::Eip2612DeadlineExpired
-        | R::InvalidExactSvmUnsupportedScheme
-        | R::InvalidExactSvmNetworkMismatch
-        | R::NetworkMismatch
-        | R::InvalidExactSvmMissingFeePayer
-        | R::InvalidExactSvmFeePayerNotManaged
-        | R::FeePayerNotManagedByFacilitator
-        | R::InvalidExactSvmTransactionUndecodable
-        | R::InvalidExactSvmExcessiveSigners
-        | R::InvalidExactSvmFeePayerMismatch
-        | R::InvalidExactSvmSignature
-        | R::InvalidExactSvmInstructionsLength
-        | R::InvalidExactSvmComputeLimitInstruction
-        | R::InvalidExactSvmComputeLimitTooHigh
-        | R::InvalidExactSvmComputePriceInstruction
-        | R::InvalidExactSvmComputePriceTooHigh
-        | R::InvalidExactSvmNoTransferInstruction
-        | R::InvalidExactSvmFeePayerTransferringFunds
-        | R::InvalidExactSvmMintMismatch
-        | R::InvalidExactSvmRecipientMismatch
-        | R::InvalidExactSvmAmountMismatch
-        | R::InvalidExactSvmUnknownFourthInstruction
-        | R::InvalidExactSvmUnknownFifthInstruction
-        | R::InvalidExactSvmUnknownSixthInstruction
-        | R::InvalidExactSvmUnknownSeventhInstruction
-        | R::InvalidExactSvmMemoCount
-        | R::InvalidExactSvmMemoMismatch
-        | R::InvalidExactSvmTransactionSimulationFailed
-        | R::TransactionSimulationFailed
-        | R::InvalidExactSvmTransactionFailed
-        | R::TransactionFailed
-        | R::PostSettlementTransferNotConfirmed
-        | R::InvalidExactSvmAltResolutionNotAvailable
-        | R::InvalidExactSvmFeePayerNotIsolated
-        | R::InvalidExactSvmProgramNotAllowed
-        | R::InvalidExactSvmUnsupportedComputeBudget
-        | R::InvalidExactSvmMalformedComputeBudget
-        | R::InvalidExactSvmMalformedComputeLimit
-        | R::InvalidExactSvmMalformedComputePrice
-        | R::InvalidExactSvmComputeUnitsTooHigh
-        | R::InvalidExactSvmPriorityFeeTooHigh
-        | R::InvalidExactSvmSmartWalletSimulationFailed
-        | R::InvalidExactSvmCannotDeriveDestination
-        | R::InvalidExactSvmNoTransferInSimulation
-        | R::InvalidExactSvmTransferMismatch
-        | R::InvalidExactSvmMultipleMatchingTransfers => StatusCode::OK,
     }
 }
 

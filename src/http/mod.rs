@@ -19,6 +19,7 @@ mod router;
 mod server;
 mod settle;
 mod settlements;
+mod status;
 mod supported;
 mod verify;
 

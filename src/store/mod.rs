@@ -1,6 +1,7 @@
 //! What must survive a crash. One SQL text on Postgres and SQLite; every transition is one conditional statement whose affected rows say who won.
 
 mod bells;
+mod exposures;
 mod lanes;
 mod outcomes;
 mod queue;

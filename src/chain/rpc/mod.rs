@@ -3,7 +3,6 @@
 mod answer;
 mod endpoint;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -54,7 +53,6 @@ pub struct Rpc {
     identity: Identity,
     read: Vec<Endpoint>,
     send: Vec<Endpoint>,
-    calls: AtomicU64,
 }
 
 /// One call of a JSON-RPC batch.
@@ -73,7 +71,6 @@ impl Rpc {
             identity: endpoints.identity,
             read: Endpoint::all(endpoints.read, false),
             send: Endpoint::all(send, !endpoints.send.is_empty()),
-            calls: AtomicU64::new(0),
         }
     }
 
@@ -166,11 +163,6 @@ impl Rpc {
             .collect()
     }
 
-    /// HTTP requests made so far, for tests and metrics.
-    pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
-    }
-
     async fn ask(
         &self,
         endpoint: &Endpoint,
@@ -240,7 +232,6 @@ impl Rpc {
         url: &Secret,
         calls: &[Call],
     ) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
         let body = request_body(calls);
         let request = self
             .client
