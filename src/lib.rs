@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod lifecycle;
 pub mod observe;
 pub mod protocol;
+pub mod reconcile;
 pub mod run;
 pub mod scheme;
 pub mod secret;

@@ -5,6 +5,7 @@ use tracing::{debug, error, info, warn};
 use crate::chain;
 use crate::chain::evm::broadcast::Class;
 use crate::protocol::Network;
+use crate::reconcile::Report;
 use crate::store::{self, Mined, Verdict};
 
 /// A cause with everything below it, as one line.
@@ -174,6 +175,36 @@ pub fn settle_answered(network: &str, answer: &str, reason: Option<&str>) {
         payment.network = network,
         answer, reason, "a settlement was answered"
     );
+}
+
+pub fn reconciled(report: &Report) {
+    let network = &report.network;
+    for difference in &report.differences {
+        error!(
+            payment.network = network,
+            difference.kind = difference.kind.as_str(),
+            difference.subject = difference.subject,
+            detail = difference.detail,
+            "the ledger and the chain disagree"
+        );
+    }
+    match &report.interrupted {
+        Some(cause) => {
+            warn!(
+                payment.network = network,
+                cause, "the ledger could not be compared with the chain to the end"
+            );
+        }
+        None => {
+            info!(
+                payment.network = network,
+                settled = report.settled,
+                transactions = report.transactions,
+                differences = report.differences.len(),
+                "the ledger was compared with the chain"
+            );
+        }
+    }
 }
 
 pub fn task_ended(name: &str) {

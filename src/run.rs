@@ -12,12 +12,14 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::chain::Witness;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::facilitator::{Facilitator, Parts};
 use crate::hooks::Hooks;
 use crate::lifecycle::Lifecycle;
 use crate::protocol::Network;
+use crate::reconcile::Daily;
 use crate::scheme::Registry;
 use crate::store::Store;
 use crate::{http, observe};
@@ -86,6 +88,15 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         &config.settle,
         lifecycle.draining(),
     );
+    if !config.reconcile.interval.is_zero() {
+        let daily = Daily {
+            witnesses: [evm.witnesses(), svm.witnesses()].concat(),
+            store: store.clone(),
+            clock: shared.clock.clone(),
+            config: config.reconcile.clone(),
+        };
+        lifecycle.spawn("reconcile", daily.run(lifecycle.stopping()));
+    }
     evm.start(&lifecycle);
     svm.start(&lifecycle);
     let (closing, notice) = (lifecycle.closing(), config.server.drain_notice);
@@ -128,6 +139,28 @@ impl Running {
         self.store.close().await;
         served.is_ok() && !self.lifecycle.has_failed()
     }
+}
+
+/// Everything that can be asked what really happened, for a comparison outside a running service.
+///
+/// # Errors
+/// A key is not a key.
+pub fn witnesses(
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+    hooks: Arc<dyn Hooks>,
+) -> anyhow::Result<Vec<Arc<dyn Witness>>> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let shared = Shared {
+        client: rpc_client()?,
+        store: store.clone(),
+        clock: clock.clone(),
+        hooks,
+    };
+    let evm = evm::Family::new(&config.evm, &shared)?;
+    let svm = svm::Family::new(&config.svm, &shared)?;
+    Ok([evm.witnesses(), svm.witnesses()].concat())
 }
 
 /// Brings the schema up to date, or refuses to work on one that is not.

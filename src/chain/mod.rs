@@ -5,6 +5,8 @@ pub mod evm;
 mod lease;
 mod rpc;
 pub mod svm;
+mod witness;
 
 pub use error::Error;
 pub use rpc::{Endpoints, Identity, Rpc};
+pub use witness::{Trouble, Witness};

@@ -1,8 +1,9 @@
-//! The commands: `serve` (the default), `dev`, `migrate`, `check`, `keygen`, `healthcheck`.
+//! The commands: `serve` (the default), `dev`, `migrate`, `check`, `keygen`, `reconcile`, `healthcheck`.
 
 mod check;
 mod healthcheck;
 mod keygen;
+mod reconcile;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -38,6 +39,8 @@ enum Command {
     Check(check::Options),
     /// Make a key that pays gas and print its address.
     Keygen(keygen::Options),
+    /// Compare the ledger with the chain; exit code 0 when they agree, 1 when they differ or could not be compared.
+    Reconcile(reconcile::Options),
     /// Ask the service on this machine whether it is up; exit code 0 or 1.
     Healthcheck,
 }
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
             Command::Migrate => migrate().await,
             Command::Check(options) => check::run(&options).await,
             Command::Keygen(options) => keygen::run(&options),
+            Command::Reconcile(options) => reconcile::run(&options).await,
             Command::Healthcheck => healthcheck::run().await,
         }
     });

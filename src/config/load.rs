@@ -13,8 +13,8 @@ use super::problem::{Problem, Problems};
 use super::reader::Reader;
 use super::value::{self, Parsed};
 use super::{
-    Auth, Config, Cors, Environment, Log, Server, Settle, Store, evm, svm, throwaway, validate,
-    variables,
+    Auth, Config, Cors, Environment, Log, Reconcile, Server, Settle, Store, evm, svm, throwaway,
+    validate, variables,
 };
 use crate::secret::Secret;
 
@@ -37,6 +37,7 @@ impl Config {
             settle: settle(&mut reader),
             evm: evm::read(&mut reader, &catalogue),
             svm: svm::read(&mut reader, &catalogue),
+            reconcile: reconcile(&mut reader),
             log: log(&mut reader),
             notes: Vec::new(),
         };
@@ -140,6 +141,19 @@ fn settle_timeout(reader: &mut Reader<'_>) -> Duration {
         ));
     }
     Duration::from_millis(chosen.min(SETTLE_TIMEOUT_LIMIT_MS))
+}
+
+fn reconcile(reader: &mut Reader<'_>) -> Reconcile {
+    let hours = reader.value("RECONCILE_INTERVAL_HOURS", |text| {
+        value::whole(text, 0, 8784)
+    });
+    let days = reader.value("RECONCILE_WINDOW_DAYS", |text| {
+        value::whole(text, 1, 3660_u64)
+    });
+    Reconcile {
+        interval: Duration::from_hours(hours),
+        window: Duration::from_hours(days * 24),
+    }
 }
 
 fn log(reader: &mut Reader<'_>) -> Log {

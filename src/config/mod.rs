@@ -40,6 +40,7 @@ pub struct Config {
     pub settle: Settle,
     pub evm: Evm,
     pub svm: Svm,
+    pub reconcile: Reconcile,
     pub log: Log,
     /// What was decided for the operator, one sentence each, said at start.
     pub notes: Vec<String>,
@@ -92,6 +93,15 @@ pub struct Settle {
     pub timeout: Duration,
     /// HTTP status of `settlement_pending`: 200, or 500 for resource servers that want it.
     pub pending_status: u16,
+}
+
+/// The daily comparison of the ledger with the chain.
+#[derive(Debug, Clone)]
+pub struct Reconcile {
+    /// Time between two comparisons; zero means that only the command makes one.
+    pub interval: Duration,
+    /// How far back a comparison looks.
+    pub window: Duration,
 }
 
 #[derive(Debug, Clone)]

@@ -131,6 +131,9 @@ pub const ALL: &[Variable] = {
         Settlement.unset("SETTLEMENT_RECEIPT_TIMEOUT_MS", "Another name of `SETTLE_TIMEOUT_MS`, which wins."),
         Settlement.default("SETTLE_PENDING_STATUS", "200", "HTTP status of `settlement_pending`: `200`, or `500` for resource servers that want it."),
 
+        Settlement.default("RECONCILE_INTERVAL_HOURS", "24", "How often one of the replicas compares the ledger with the chain, hours; differences are logged and counted. `0`: only the `reconcile` command does."),
+        Settlement.default("RECONCILE_WINDOW_DAYS", "7", "How far back such a comparison looks, days."),
+
         Evm.default("EVM_NETWORKS", "base-sepolia", "Networks to serve, comma-separated: names from `config/networks.toml`, or ids such as `eip155:1234`. Set to nothing: no EVM network."),
         Evm.secret("EVM_PRIVATE_KEY", "Key that pays the gas, hex; several, comma-separated, settle side by side. Unset: a throwaway key in `DATA_DIR`, for testnets only."),
         Evm.secret("ALCHEMY_API_KEY", "Reaches networks through Alchemy where no URL is given."),

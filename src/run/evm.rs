@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::Shared;
+use crate::chain::Witness;
 use crate::chain::evm::{self, Chain, Lane, Reads, Watcher};
 use crate::config::{Evm, EvmNetwork};
 use crate::lifecycle::Lifecycle;
@@ -51,6 +52,11 @@ impl Family {
             exact_evm::Chain::new(chain.config.clone(), reads, addresses.clone())
         };
         ExactEvm::new(self.chains.iter().map(chain).collect())
+    }
+
+    pub(super) fn witnesses(&self) -> Vec<Arc<dyn Witness>> {
+        let witness = |chain: &Arc<Chain>| Arc::clone(chain) as Arc<dyn Witness>;
+        self.chains.iter().map(witness).collect()
     }
 
     pub(super) fn start(&self, lifecycle: &Lifecycle) {

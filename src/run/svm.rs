@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::Shared;
+use crate::chain::Witness;
 use crate::chain::svm::{self, Chain, Lane, Ledger, Reads, Watcher};
 use crate::config::{Svm, SvmNetwork};
 use crate::lifecycle::Lifecycle;
@@ -58,6 +59,11 @@ impl Family {
             )
         };
         ExactSvm::new(self.chains.iter().map(cluster).collect())
+    }
+
+    pub(super) fn witnesses(&self) -> Vec<Arc<dyn Witness>> {
+        let witness = |chain: &Arc<Chain>| Arc::clone(chain) as Arc<dyn Witness>;
+        self.chains.iter().map(witness).collect()
     }
 
     pub(super) fn start(&self, lifecycle: &Lifecycle) {

@@ -5,6 +5,7 @@ mod exposures;
 mod lanes;
 mod outcomes;
 mod queue;
+mod reconcile;
 mod row;
 mod settlements;
 mod transactions;
@@ -24,6 +25,7 @@ use crate::secret::Secret;
 pub use bells::{Bell, POLL};
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
+pub use reconcile::{Difference, DifferenceKind, FinalTransaction, KnownNonces, Spent};
 pub use row::{Delivered, Proof, Settlement, Stage};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
 pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
@@ -188,11 +190,18 @@ async fn prepare_sqlite(connection: &mut sqlx::AnyConnection) -> sqlx::Result<()
 
 /// The migrations, embedded. Never edit one after a release.
 fn migrator() -> Migrator {
-    let texts = [(
-        1,
-        "settlements",
-        include_str!("../../migrations/0001_settlements.sql"),
-    )];
+    let texts = [
+        (
+            1,
+            "settlements",
+            include_str!("../../migrations/0001_settlements.sql"),
+        ),
+        (
+            6,
+            "reconcile",
+            include_str!("../../migrations/0006_reconcile.sql"),
+        ),
+    ];
     let migrations = texts.map(|(version, name, sql)| {
         Migration::new(
             version,

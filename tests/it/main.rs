@@ -23,6 +23,7 @@ mod pay;
 mod pay_wallets;
 mod postgres;
 mod reasons;
+mod reconcile;
 mod reference;
 mod reference_svm;
 mod repeats;

@@ -8,6 +8,7 @@ mod fees;
 pub mod gas;
 mod lane;
 pub mod reads;
+mod reconcile;
 mod revert;
 pub mod signature;
 mod transaction;

@@ -10,6 +10,7 @@ mod lane;
 pub mod ledger;
 pub mod programs;
 mod reads;
+mod reconcile;
 mod status;
 pub mod token;
 pub mod transaction;

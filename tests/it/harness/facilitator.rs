@@ -87,7 +87,7 @@ impl Settings {
 /// A service in this process.
 pub(crate) struct Facilitator {
     running: Running,
-    _settings: Settings,
+    settings: Settings,
 }
 
 impl Facilitator {
@@ -113,10 +113,11 @@ impl Facilitator {
         let running = run::start(settings.load(), clock, hooks)
             .await
             .expect("the service starts");
-        Self {
-            running,
-            _settings: settings,
-        }
+        Self { running, settings }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     pub(crate) fn url(&self) -> String {

@@ -128,7 +128,7 @@ pub(super) fn is_active(transaction: &InFlight, settlement: &Settlement) -> bool
 }
 
 /// The index of the log that proves the payment: the exact transfer by the asset itself and, for EIP-3009, the very nonce's consumption.
-pub(super) fn payment_log(logs: &[Log], expect: &Expect) -> Option<u64> {
+pub(in crate::chain::evm) fn payment_log(logs: &[Log], expect: &Expect) -> Option<u64> {
     if let Guard::Eip3009 { nonce, .. } = &expect.guard {
         let used = [
             Token::AuthorizationUsed::SIGNATURE_HASH,
