@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::delivery::DeliveryClaim;
-use super::verify::{is_same, refuse_expired};
+use super::verify::{is_same, payer_of, refuse_expired};
 use super::{Answer, Facilitator, Outcome, Request, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
@@ -65,7 +65,7 @@ impl Facilitator {
     ) -> Result<Outcome, Refusal> {
         let checked = self.check(payment)?;
         let identity = checked.identity().clone();
-        let waiter = Waiter {
+        let mut waiter = Waiter {
             request,
             payer: identity.payer.clone(),
             expired: checked.expired(),
@@ -93,6 +93,7 @@ impl Facilitator {
                 };
             }
         };
+        verified.payer().clone_into(&mut waiter.payer);
         let asked = scheme::Request {
             caller: request.caller.as_str(),
             wire_network: &payment.wire_network,
@@ -117,7 +118,8 @@ impl Facilitator {
 
     async fn join(&self, row: &Settlement, identity: &Identity, waiter: &Waiter<'_>) -> Outcome {
         if is_same(row, identity) {
-            self.wait(&row.id, waiter).await
+            let payer = payer_of(row, identity);
+            self.wait(&row.id, &Waiter { payer, ..*waiter }).await
         } else {
             other_payment(waiter)
         }

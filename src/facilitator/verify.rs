@@ -104,22 +104,32 @@ pub(super) fn is_same(row: &Settlement, identity: &Identity) -> bool {
     row.fingerprint == identity.fingerprint && row.proof == identity.proof
 }
 
+/// Who pays, as the request writes it, unless that takes a look at the chain to know: a smart wallet is named by its row.
+pub(super) fn payer_of(row: &Settlement, identity: &Identity) -> String {
+    let is_written = row.payer.eq_ignore_ascii_case(&identity.payer);
+    let payer = if is_written {
+        &identity.payer
+    } else {
+        &row.payer
+    };
+    payer.clone()
+}
+
 /// A payment on record is valid while its success is still owed to somebody.
 fn verdict_on_record(
     row: &Settlement,
     identity: &Identity,
     expired: Reason,
 ) -> Result<String, Rejection> {
-    let payer = identity.payer.clone();
+    if !is_same(row, identity) {
+        return Err(Rejection::new(Reason::DuplicateSettlement)
+            .because("another payment with this nonce is on record")
+            .of(identity.payer.clone()));
+    }
+    let payer = payer_of(row, identity);
     let reject = |reason: Reason, message: &str| {
         Err(Rejection::new(reason).because(message).of(payer.clone()))
     };
-    if !is_same(row, identity) {
-        return reject(
-            Reason::DuplicateSettlement,
-            "another payment with this nonce is on record",
-        );
-    }
     match &row.stage {
         // `find` leaves released rows out; one that is released between two reads frees its key.
         Stage::Queued { .. }
