@@ -1,0 +1,114 @@
+//! What happens to good payments on Solana between the last look and the block.
+
+use serde_json::{Value, json};
+
+use super::wallet::{calling, due, furnish, owner};
+use super::{body, payment, with_wallets};
+use crate::harness::http::Answer;
+use crate::harness::scene::AMOUNT;
+use crate::harness::sign_svm::SYSTEM;
+use crate::harness::svm_wire::Key;
+use crate::harness::svm_world::SvmWorld;
+use crate::harness::world::Version;
+
+/// Two signatures and the least for priority.
+const FEE: u64 = 10_001;
+const RENT: u64 = 10_000_000;
+
+/// The payer's tokens are gone when the block comes.
+pub(in crate::reasons) async fn tokens_gone_before_the_block(version: Version) {
+    let world = SvmWorld::new().await;
+    let body = payment::good(&world, version).body;
+    let lamports = world.ledger.lamports(world.fee_payer.key()).await;
+    let (mint, payer) = (&world.terms.mint, world.payer.key());
+
+    let answer = world
+        .settle_after(&body, world.ledger.fund(mint, payer, AMOUNT - 1))
+        .await;
+
+    let reason = match version {
+        Version::V1 => "transaction_failed",
+        Version::V2 => "invalid_exact_svm_transaction_failed",
+    };
+    let told = assert_failed(&world, &body, &answer, reason, payer).await;
+    let message = answer.body["errorMessage"].as_str().unwrap_or_default();
+    let prefix = "Transaction failed onchain: ";
+    assert!(message.starts_with(prefix), "{message}");
+    assert_ne!(world.ledger.status(&told).await["err"], Value::Null);
+    let left = world.ledger.lamports(world.fee_payer.key()).await;
+    assert_eq!((world.received().await, lamports - left), (0, FEE));
+    world.close().await;
+}
+
+/// The wallet's rules have changed when the block comes: its program succeeds and pays nothing.
+pub(in crate::reasons) async fn wallet_changed_before_the_block() {
+    let world = with_wallets().await;
+    furnish(&world).await;
+    let transaction = calling(&world, &[due(&world)]).signed_by(&world.payer);
+    let body = body(&world, Version::V2, &transaction);
+
+    let system = Key::of(SYSTEM);
+    let change = world.ledger.set_account(owner(), system, RENT, &[1]);
+    let answer = world.settle_after(&body, change).await;
+
+    let reason = "post_settlement_transfer_not_confirmed";
+    let told = assert_failed(&world, &body, &answer, reason, owner()).await;
+    let status = world.ledger.status(&told).await;
+    assert_eq!(
+        status["err"],
+        Value::Null,
+        "the status alone would say paid"
+    );
+    assert_eq!(world.received().await, 0);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_wallet_that_pays_is_the_payer_in_every_answer() {
+    let world = with_wallets().await;
+    furnish(&world).await;
+    let payment = calling(&world, &[due(&world)]);
+    let id = world.sign(&payment).id();
+    let body = body(&world, Version::V2, &payment.signed_by(&world.payer));
+    let payer = owner().to_string();
+
+    let verified = world.client.verify(&body).await;
+    assert_eq!(verified.body, json!({"isValid": true, "payer": payer}));
+    let settled = world.client.settle(&body).await;
+    let network = &body["paymentRequirements"]["network"];
+    let success = json!({"success": true, "payer": payer, "transaction": id, "network": network});
+    assert_eq!(settled.body, success);
+    assert_eq!(world.received().await, AMOUNT);
+    for answer in [
+        world.client.settle(&body).await,
+        world.client.verify(&body).await,
+    ] {
+        assert_eq!(answer.reason(), "duplicate_settlement");
+        assert_eq!(answer.body["payer"], payer);
+    }
+    world.close().await;
+}
+
+/// Told as a failure with its transaction, now and from now on. Returns the transaction.
+async fn assert_failed(
+    world: &SvmWorld,
+    body: &Value,
+    answer: &Answer,
+    reason: &str,
+    payer: Key,
+) -> String {
+    let (message, transaction) = (&answer.body["errorMessage"], &answer.body["transaction"]);
+    let network = &body["paymentRequirements"]["network"];
+    let expected = json!({
+        "success": false, "errorReason": reason, "errorMessage": message,
+        "transaction": transaction, "network": network, "payer": payer.to_string(),
+    });
+    assert_eq!((answer.status.as_u16(), &answer.body), (200, &expected));
+    let again = world.client.settle(body).await;
+    assert_eq!((again.status.as_u16(), &again.body), (200, &expected));
+    let verified = world.client.verify(body).await;
+    assert_eq!(verified.body["isValid"], false, "{}", verified.body);
+    assert_eq!(verified.body["invalidReason"], reason);
+    assert_eq!(verified.body["payer"], payer.to_string());
+    transaction.as_str().expect("text").to_owned()
+}
