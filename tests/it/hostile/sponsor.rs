@@ -73,7 +73,7 @@ const ATTACKS: [(&str, Bait, &str, &str); 28] = [
     ("CloseAccount", |it| it.also(it.loot.closing()), UNKNOWN, NOT_ALLOWED),
     ("Burn", |it| it.also(it.loot.burning()), UNKNOWN, NOT_ALLOWED),
     ("WithdrawExcessLamports", |it| it.also(it.loot.excess()), UNKNOWN, NOT_ALLOWED),
-    ("multisig co-signer", |it| it.from_the_multisig(), OURS, OURS),
+    ("multisig co-signer", |it| it.out_of_the_multisig(), OURS, OURS),
     ("Lighthouse MemoryWrite", |it| it.also(it.memory_write()), UNKNOWN, NOT_ALLOWED),
     ("named by a memo", |it| it.with_memo_of(Meta::readonly(it.sponsor())), EXPOSED, EXPOSED),
     ("signing a memo", |it| it.with_memo_of(Meta::signer(it.sponsor())), EXPOSED, EXPOSED),
@@ -128,7 +128,7 @@ impl Thief<'_> {
     }
 
     /// The payee is paid, out of what the payer and the sponsor have together.
-    fn from_the_multisig(&self) -> SvmPayment {
+    fn out_of_the_multisig(&self) -> SvmPayment {
         let mut payment = self.draft();
         let accounts = &mut payment.instructions[TRANSFER].accounts;
         accounts[0] = Meta::writable(self.loot.shared);

@@ -3,6 +3,7 @@
 pub(super) mod chain;
 pub(super) mod payment;
 pub(super) mod settling;
+mod shapes;
 pub(super) mod wallet;
 
 use serde_json::{Value, json};

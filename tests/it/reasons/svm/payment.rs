@@ -9,25 +9,29 @@ use crate::harness::svm_world::SvmWorld;
 use crate::harness::world::Version;
 
 /// Where the instructions of a plain payment stand.
-const LIMIT: usize = 0;
-const PRICE: usize = 1;
-const TRANSFER: usize = 2;
-const MEMO: usize = 3;
+pub(super) const LIMIT: usize = 0;
+pub(super) const PRICE: usize = 1;
+pub(super) const TRANSFER: usize = 2;
+pub(super) const MEMO: usize = 3;
 
 const MAX_UNITS: u32 = 200_000;
 const MAX_UNIT_PRICE: u64 = 5_000_000;
 const WANTED_MEMO: &str = "order 7";
 
 /// What a request is made of.
-struct Draft {
-    terms: SvmTerms,
-    payment: SvmPayment,
+pub(super) struct Draft {
+    pub(super) terms: SvmTerms,
+    pub(super) payment: SvmPayment,
     /// Who signs beside the payer.
-    cosigners: Vec<Keypair>,
+    pub(super) cosigners: Vec<Keypair>,
 }
 
 /// A request, changed before anybody signs.
-fn request(world: &SvmWorld, version: Version, change: impl FnOnce(&mut Draft)) -> Value {
+pub(super) fn request(
+    world: &SvmWorld,
+    version: Version,
+    change: impl FnOnce(&mut Draft),
+) -> Value {
     let mut draft = Draft {
         terms: world.terms.clone(),
         payment: world.draft(),
