@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::wallet::{calling, due, furnish, owner};
 use super::{body, payment, with_wallets};
 use crate::harness::http::Answer;
+use crate::harness::oracle::{eventually, success};
+use crate::harness::proxy::{ALWAYS, Fault};
 use crate::harness::scene::AMOUNT;
 use crate::harness::sign_svm::SYSTEM;
 use crate::harness::svm_wire::Key;
@@ -87,6 +89,63 @@ async fn a_wallet_that_pays_is_the_payer_in_every_answer() {
         assert_eq!(answer.body["payer"], payer);
     }
     world.close().await;
+}
+
+#[tokio::test]
+async fn what_cannot_pay_any_more_at_the_last_look_is_refused_and_never_sent() {
+    for (version, reason) in [
+        (Version::V1, "transaction_simulation_failed"),
+        (
+            Version::V2,
+            "invalid_exact_svm_transaction_simulation_failed",
+        ),
+    ] {
+        let world = SvmWorld::new().await;
+        let body = payment::good(&world, version).body;
+        assert_given_up(&world, &body, reason, world.payer.key()).await;
+        world.close().await;
+    }
+    let world = with_wallets().await;
+    furnish(&world).await;
+    let transaction = calling(&world, &[due(&world)]).signed_by(&world.payer);
+    let body = body(&world, Version::V2, &transaction);
+    let reason = "invalid_exact_svm_smart_wallet_simulation_failed";
+    assert_given_up(&world, &body, reason, owner()).await;
+    world.close().await;
+}
+
+/// The tokens go while the payment is queued. It is told that it cannot pay, costs nothing, and may be tried again.
+async fn assert_given_up(world: &SvmWorld, body: &Value, reason: &str, payer: Key) {
+    let (ledger, mint) = (&world.ledger, &world.terms.mint);
+    let lamports = ledger.lamports(world.fee_payer.key()).await;
+    // Without its balance the lane takes nothing on.
+    world
+        .proxy
+        .plan("getBalance", ALWAYS, Fault::Refuse("not now"));
+    let interfere = async {
+        let asked = || async { (!world.proxy.calls("getBalance").is_empty()).then_some(()) };
+        eventually("a lane that looks", asked).await;
+        ledger.fund(mint, payer, AMOUNT - 1).await;
+        world.proxy.heal();
+    };
+    let (answer, ()) = tokio::join!(world.client.settle(body), interfere);
+
+    let (message, network) = (
+        &answer.body["errorMessage"],
+        &body["paymentRequirements"]["network"],
+    );
+    let expected = json!({
+        "success": false, "errorReason": reason, "errorMessage": message,
+        "transaction": "", "network": network, "payer": payer.to_string(),
+    });
+    assert_eq!((answer.status.as_u16(), &answer.body), (200, &expected));
+    assert_eq!(world.sends(), 0);
+    let left = ledger.lamports(world.fee_payer.key()).await;
+    assert_eq!(left, lamports);
+
+    ledger.fund(mint, payer, AMOUNT).await;
+    success(&world.client.settle(body).await);
+    assert_eq!(world.received().await, AMOUNT);
 }
 
 /// Told as a failure with its transaction, now and from now on. Returns the transaction.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::payment::{Draft, LIMIT, MEMO, PRICE, TRANSFER, good, request};
 use super::warm_up;
 use crate::harness::mint::Mint;
+use crate::harness::scene;
 use crate::harness::sign_svm::{LIGHTHOUSE, TOKEN_2022, memo, transfer, unit_limit, unit_price};
 use crate::harness::svm_wire::{Instruction, Key, Keypair, Meta, Transaction, Version};
 use crate::harness::svm_world::SvmWorld;
@@ -189,12 +190,16 @@ async fn transactions_that_differ_a_little_from_a_payment_cost_no_read() {
 }
 
 #[tokio::test]
-async fn what_clients_and_wallets_build_is_taken() {
+async fn what_clients_and_wallets_build_is_taken_and_lands() {
     let world = SvmWorld::new().await;
     for (name, change) in FINE {
         let body = request(&world, world::Version::V2, change);
         let verified = world.client.verify(&body).await;
         assert_eq!(verified.body["isValid"], true, "{name}: {}", verified.body);
+        let before = world.received().await;
+        let settled = world.client.settle(&body).await;
+        assert_eq!(settled.body["success"], true, "{name}: {}", settled.body);
+        assert_eq!(world.received().await, before + scene::AMOUNT, "{name}");
     }
     world.close().await;
 }
