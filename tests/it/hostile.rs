@@ -2,6 +2,7 @@
 
 mod factories;
 mod loot;
+mod mints;
 mod payers;
 mod sponsor;
 mod tokens;
