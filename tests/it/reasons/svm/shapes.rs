@@ -65,7 +65,7 @@ const FLAWS: [(&str, Change, &str); 22] = [
     ("a transfer with an account too few", Draft::without_authority, NO_TRANSFER),
     ("a transfer with a fee", |it| it.payment.instructions[TRANSFER].data = vec![26, 1, 1, 0, 0, 0, 0, 0, 0, 0, 6], NO_TRANSFER),
     ("the payee's own tokens", |it| it.payment.instructions[TRANSFER].accounts[0] = it.payee(), NO_TRANSFER),
-    ("to the account of the other program", Draft::to_the_other_program, RECIPIENT),
+    ("to the account of the other program", Draft::pay_the_other_program, RECIPIENT),
     ("to the payee and not to its account", |it| it.payment.instructions[TRANSFER].accounts[2] = Meta::writable(it.terms.pay_to), RECIPIENT),
     ("a unit more than is due", |it| it.payment.instructions[TRANSFER].data[1] += 1, AMOUNT),
     ("a second transfer", |it| it.payment.instructions.insert(MEMO, it.payment.instructions[TRANSFER].clone()), FOURTH),
@@ -114,7 +114,7 @@ impl Draft {
         self.payment.instructions[MEMO].accounts.extend(authority);
     }
 
-    fn to_the_other_program(&mut self) {
+    fn pay_the_other_program(&mut self) {
         let mut terms = self.terms.clone();
         terms.mint.program = Key::of(TOKEN_2022);
         let payer = self.payment.instructions[TRANSFER].accounts[3].key;
