@@ -10,6 +10,8 @@ use crate::harness::sign_svm::SYSTEM;
 use crate::harness::svm_wire::Key;
 use crate::harness::svm_world::{SvmRequest, SvmWorld};
 
+/// For which a message must still be good.
+const LEAST_BLOCKS_LEFT: u64 = 50;
 const RENT: u64 = 10_000_000;
 /// Where a token account keeps its state, and the state of a frozen one.
 const STATE_AT: usize = 108;
@@ -126,19 +128,42 @@ async fn an_account_that_cannot_be_paid_is_not_paid_into() {
 }
 
 #[tokio::test]
-async fn a_blockhash_that_is_not_good_now_is_no_reason_to_sign() {
+async fn a_message_that_may_not_land_any_more_is_not_signed() {
     let world = SvmWorld::new().await;
-    let [old, good] = [SvmRequest::new(&world).await, SvmRequest::new(&world).await];
+    let payment = SvmRequest::new(&world).await;
     let never = SvmRequest::changed(&world, |payment| payment.blockhash = [7; 32]).await;
-    world.ledger.advance_slots(150).await;
-    assert_eq!(world.client.verify(&good.body).await.body["isValid"], true);
-    world.ledger.advance_slots(1).await;
+    // 20 seconds are 50 blocks. What the service knows of the height is some seconds old at most.
+    world
+        .ledger
+        .advance_slots(150 - LEAST_BLOCKS_LEFT + 1)
+        .await;
 
-    for request in [old, never] {
+    for request in [&payment, &never] {
         let verified = world.client.verify(&request.body).await;
         assert_eq!(verified.reason(), FAILS, "{}", verified.text);
         assert_unsent(&world.client.settle(&request.body).await, FAILS);
     }
+    let verified = world.client.verify(&payment.body).await;
+    let message = "the blockhash is about to expire";
+    assert_eq!(verified.body["invalidMessage"], message);
+    world.ledger.advance_slots(LEAST_BLOCKS_LEFT).await;
+    let verified = world.client.verify(&payment.body).await;
+    let message = "Simulation failed: \"BlockhashNotFound\"";
+    assert_eq!(verified.body["invalidMessage"], message);
     assert_eq!(world.sends(), 0);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_message_with_some_life_left_is_signed() {
+    let world = SvmWorld::new().await;
+    let request = SvmRequest::new(&world).await;
+    // A little more than needed: a slow test takes some of it.
+    let passed = 150 - LEAST_BLOCKS_LEFT - 40;
+    world.ledger.advance_slots(passed).await;
+    assert_eq!(
+        success(&world.client.settle(&request.body).await),
+        request.id
+    );
     world.close().await;
 }
