@@ -104,15 +104,14 @@ pub(super) fn is_same(row: &Settlement, identity: &Identity) -> bool {
     row.fingerprint == identity.fingerprint && row.proof == identity.proof
 }
 
-/// Who pays, as the request writes it, unless that takes a look at the chain to know: a smart wallet is named by its row.
-pub(super) fn payer_of(row: &Settlement, identity: &Identity) -> String {
-    let is_written = row.payer.eq_ignore_ascii_case(&identity.payer);
-    let payer = if is_written {
-        &identity.payer
+/// Who pays, in every answer about a row. The row names whoever the chain was seen to take the money from: a smart wallet, where the request only
+/// shows its key holder. The same address keeps the spelling of the request.
+pub(super) fn payer_of<'a>(row: &'a Settlement, written: &'a str) -> &'a str {
+    if row.payer.eq_ignore_ascii_case(written) {
+        written
     } else {
         &row.payer
-    };
-    payer.clone()
+    }
 }
 
 /// A payment on record is valid while its success is still owed to somebody.
@@ -126,7 +125,7 @@ fn verdict_on_record(
             .because("another payment with this nonce is on record")
             .of(identity.payer.clone()));
     }
-    let payer = payer_of(row, identity);
+    let payer = payer_of(row, &identity.payer).to_owned();
     let reject = |reason: Reason, message: &str| {
         Err(Rejection::new(reason).because(message).of(payer.clone()))
     };

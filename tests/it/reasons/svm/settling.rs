@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::wallet::{calling, due, furnish, owner};
+use super::wallet::{CALL, calling, due, furnish, held_by, owner};
 use super::{body, payment, with_wallets};
 use crate::harness::http::Answer;
 use crate::harness::oracle::{eventually, success};
 use crate::harness::proxy::{ALWAYS, Fault};
 use crate::harness::scene::AMOUNT;
-use crate::harness::sign_svm::SYSTEM;
+use crate::harness::sign_svm::{SQUADS, When, through_fickle_wallet};
 use crate::harness::svm_wire::Key;
 use crate::harness::svm_world::SvmWorld;
 use crate::harness::world::Version;
@@ -46,23 +46,31 @@ pub(in crate::reasons) async fn tokens_gone_before_the_block(version: Version) {
 pub(in crate::reasons) async fn wallet_changed_before_the_block() {
     let world = with_wallets().await;
     furnish(&world).await;
-    let transaction = calling(&world, &[due(&world)]).signed_by(&world.payer);
-    let body = body(&world, Version::V2, &transaction);
+    let rule = Key::fresh();
+    assert_unpaid(
+        &world,
+        When::Gone(rule),
+        world.ledger.set_lamports(rule, RENT),
+    )
+    .await;
+    assert_unpaid(&world, When::There(rule), world.ledger.remove_account(rule)).await;
+    world.close().await;
+}
 
-    let system = Key::of(SYSTEM);
-    let change = world.ledger.set_account(owner(), system, RENT, &[1]);
+/// Of a call that is made only `when`, and not any more once the rules have changed.
+async fn assert_unpaid(world: &SvmWorld, when: When, change: impl Future<Output = ()>) {
+    let mut payment = world.draft();
+    let call = through_fickle_wallet(Key::of(SQUADS), &[(when, &due(world))]);
+    payment.instructions[CALL] = held_by(world.payer.key(), call);
+    let body = body(world, Version::V2, &payment.signed_by(&world.payer));
+
     let answer = world.settle_after(&body, change).await;
 
     let reason = "post_settlement_transfer_not_confirmed";
-    let told = assert_failed(&world, &body, &answer, reason, owner()).await;
+    let told = assert_failed(world, &body, &answer, reason, owner()).await;
     let status = world.ledger.status(&told).await;
-    assert_eq!(
-        status["err"],
-        Value::Null,
-        "the status alone would say paid"
-    );
+    assert_eq!(status["err"], Value::Null, "it alone would say paid");
     assert_eq!(world.received().await, 0);
-    world.close().await;
 }
 
 #[tokio::test]

@@ -36,10 +36,15 @@ pub(super) fn due(world: &SvmWorld) -> Instruction {
 /// The wallet makes these calls for the payer, who holds a key of it.
 pub(super) fn calling(world: &SvmWorld, calls: &[Instruction]) -> SvmPayment {
     let mut payment = world.draft();
-    let mut call = through_wallet(Key::of(SQUADS), calls);
-    call.accounts.push(Meta::signer(world.payer.key()));
-    payment.instructions[CALL] = call;
+    let call = through_wallet(Key::of(SQUADS), calls);
+    payment.instructions[CALL] = held_by(world.payer.key(), call);
     payment
+}
+
+/// A wallet's call, signed by the holder of a key of it.
+pub(super) fn held_by(holder: Key, mut call: Instruction) -> Instruction {
+    call.accounts.push(Meta::signer(holder));
+    call
 }
 
 pub(in crate::reasons) fn good(world: &SvmWorld, version: Version) -> Case {
