@@ -38,3 +38,4 @@ mod store;
 mod supported;
 mod svm_crash;
 mod svm_pay;
+mod svm_record;
