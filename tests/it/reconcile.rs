@@ -312,6 +312,7 @@ async fn a_solana_ledger_is_compared_like_any_other() {
         scene.ledger.advance_slots(8).await;
         let reference = format!("/settlements/{}", request.id);
         let record = facilitator.client().get(&reference).await.body;
+        assert_eq!(record[0]["state"], "settled", "{record}");
         if record[0]["final"] == true {
             break;
         }
