@@ -231,6 +231,8 @@ pub struct SvmPolicy {
     /// Most signatures that a transaction may require, ours among them: each costs 5 000 lamports.
     pub max_required_signatures: u8,
     pub smart_wallets: SmartWallets,
+    /// Whether address lookup tables are read; messages that use one are refused otherwise.
+    pub lookup_tables: bool,
     /// Token-2022 extensions that change what the payee gets, and are accepted all the same.
     pub token_2022_extensions: Vec<String>,
 }

@@ -203,6 +203,7 @@ fn policy(reader: &mut Reader<'_>) -> SvmPolicy {
             value::whole(text, 2, 12)
         }),
         smart_wallets: reader.value("SVM_SMART_WALLETS", smart_wallets),
+        lookup_tables: reader.value("SVM_LOOKUP_TABLES", value::flag),
         token_2022_extensions: extensions.unwrap_or_default(),
     }
 }

@@ -35,4 +35,5 @@ mod start_svm;
 mod store;
 mod supported;
 mod svm_crash;
+mod svm_lookups;
 mod svm_pay;

@@ -53,6 +53,7 @@ fn way(reason: Reason) -> Way {
         R::SettlementPending => scene(settling::without_blocks()),
         R::SettlementCapacityExceeded => scene(settling::without_gas()),
         R::DuplicateSettlement => scene(settling::twice()),
+        R::InvalidExactSvmAltResolutionFailed => scene(crate::svm_lookups::without_table()),
         R::InvalidExactEvmScheme => Way::InProcess(payment::accepting_another_scheme),
         R::UnsupportedPayloadType => Way::InProcess(payment::permit2_accepting_another_scheme),
         R::InvalidExactEvmNetworkMismatch => Way::InProcess(payment::accepting_another_network),

@@ -9,13 +9,14 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use solana_hash::Hash;
+use solana_message::v0::MessageAddressTableLookup;
 use solana_pubkey::Pubkey;
 
 use super::chain::InContext;
 use super::effect::read_inner;
-use super::ledger::{Account, Ledger, Simulation, Trial, Unavailable, Validity};
+use super::ledger::{Account, Ledger, NotLoaded, Simulation, Trial, Unavailable, Validity};
 use super::rpc::{Call, parse};
-use super::{Error, Rpc};
+use super::{Error, Rpc, tables};
 
 /// How long an answer about the height is reckoned forward in place of asking again.
 const HEIGHT_FOR: Duration = Duration::from_secs(10);
@@ -51,8 +52,9 @@ struct Simulated {
     inner_instructions: Value,
 }
 
+/// An account as nodes tell it.
 #[derive(Debug, Deserialize)]
-struct Shown {
+pub(super) struct Shown {
     owner: String,
     data: (String, String),
 }
@@ -145,6 +147,10 @@ impl Ledger for Reads {
             block_height: newest.saturating_sub(LIFE),
         })
     }
+
+    async fn load(&self, lookups: &[MessageAddressTableLookup]) -> Result<Vec<Pubkey>, NotLoaded> {
+        tables::load(&self.rpc, lookups).await
+    }
 }
 
 fn simulation(trial: &Trial) -> Call {
@@ -182,7 +188,7 @@ fn read_simulation(simulated: Simulated, trial: &Trial) -> Option<Simulation> {
     })
 }
 
-fn read_account(shown: &Shown) -> Option<Account> {
+pub(super) fn read_account(shown: &Shown) -> Option<Account> {
     Some(Account {
         owner: shown.owner.parse::<Pubkey>().ok()?,
         data: BASE64_STANDARD.decode(&shown.data.0).ok()?,

@@ -271,6 +271,7 @@ fn the_sponsor_is_careful_unless_told_otherwise() {
         max_priority_fee: 100_000,
         max_required_signatures: 3,
         smart_wallets: SmartWallets::Off,
+        lookup_tables: true,
         token_2022_extensions: vec![],
     };
     assert_eq!(svm(&[]).policy, expected);
@@ -295,6 +296,7 @@ fn reads_what_an_operator_may_choose() {
         ("SVM_MAX_PRIORITY_FEE_LAMPORTS", "7000"),
         ("SVM_MAX_REQUIRED_SIGNATURES", "2"),
         ("SVM_SMART_WALLETS", MINT),
+        ("SVM_LOOKUP_TABLES", "false"),
         ("SVM_TOKEN_2022_EXTENSIONS", "permanent_delegate, 27"),
     ]);
     assert_eq!(names(&svm), ["solana-testnet", "solana-mainnet"]);
@@ -309,6 +311,7 @@ fn reads_what_an_operator_may_choose() {
         max_priority_fee: 7000,
         max_required_signatures: 2,
         smart_wallets: SmartWallets::Programs(vec![MINT.parse().unwrap()]),
+        lookup_tables: false,
         token_2022_extensions: ["permanent_delegate", "27"].map(str::to_owned).to_vec(),
     };
     assert_eq!(svm.policy, policy);

@@ -28,6 +28,7 @@ pub struct Policy {
     pub min_blocks_left: u64,
     /// Token-2022 extensions that change what the payee gets, and are accepted all the same.
     pub allowed_extensions: BTreeSet<Extension>,
+    pub lookup_tables: LookupTables,
     /// Payments from smart wallets, judged by simulation; off unless set.
     pub smart_wallet: Option<SmartWallet>,
 }
@@ -39,6 +40,14 @@ pub enum Layout {
     LighthouseAnywhere,
     /// After the transfer only, counted like memos, as the npm packages have it.
     Npm,
+}
+
+/// What becomes of messages that take accounts from lookup tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookupTables {
+    /// The tables are read, and every check sees the accounts in them.
+    Read,
+    Refused,
 }
 
 /// Bounds of a payment that runs a wallet's program.
@@ -65,6 +74,7 @@ impl Default for Policy {
             // Some 20 s.
             min_blocks_left: 50,
             allowed_extensions: BTreeSet::new(),
+            lookup_tables: LookupTables::Read,
             smart_wallet: None,
         }
     }
@@ -100,6 +110,11 @@ impl From<&SvmPolicy> for Policy {
             allowed_extensions: extensions
                 .filter_map(|name| Extension::parse(name))
                 .collect(),
+            lookup_tables: if chosen.lookup_tables {
+                LookupTables::Read
+            } else {
+                LookupTables::Refused
+            },
             smart_wallet,
             ..Self::default()
         }

@@ -11,13 +11,16 @@ use serde_json::{Value, json};
 use solana_hash::Hash;
 use solana_instruction::{AccountMeta, Instruction};
 use solana_keypair::Keypair;
-use solana_message::{Message, VersionedMessage, v0};
+use solana_message::v0::MessageAddressTableLookup;
+use solana_message::{AddressLookupTableAccount, Message, VersionedMessage, v0};
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 use solana_signer::Signer;
 
 use super::{Assets, Cluster, ExactSvm, Policy};
-use crate::chain::svm::ledger::{Account, Ledger, Simulation, Trial, Unavailable, Validity};
+use crate::chain::svm::ledger::{
+    Account, Ledger, NotLoaded, Simulation, Trial, Unavailable, Validity,
+};
 use crate::chain::svm::programs;
 use crate::chain::svm::token::associated_account;
 use crate::chain::svm::transaction::assemble;
@@ -142,6 +145,10 @@ pub(super) struct Case {
     pub(super) policy: Policy,
     pub(super) assets: Assets,
     pub(super) answer: Result<Simulation, Unavailable>,
+    /// What the wallet takes from a lookup table.
+    pub(super) table: Vec<Pubkey>,
+    /// What that table holds.
+    pub(super) held: Result<Vec<Pubkey>, NotLoaded>,
     pub(super) blocks_left: u64,
 }
 
@@ -170,6 +177,8 @@ impl Case {
             policy: Policy::default(),
             assets: Assets::Listed(vec![USDC]),
             answer: Ok(paid(token_program)),
+            table: vec![],
+            held: Ok(vec![]),
             blocks_left: 150,
         }
     }
@@ -196,8 +205,12 @@ impl Case {
             let message = Message::new_with_blockhash(&self.instructions, payer, &blockhash);
             VersionedMessage::Legacy(message)
         } else {
-            let compiled =
-                v0::Message::try_compile(&self.payer_of_fees, &self.instructions, &[], blockhash);
+            let table = AddressLookupTableAccount {
+                key: Pubkey::new_from_array([77; 32]),
+                addresses: self.table.clone(),
+            };
+            let payer = &self.payer_of_fees;
+            let compiled = v0::Message::try_compile(payer, &self.instructions, &[table], blockhash);
             let mut message = compiled.unwrap();
             (self.edit)(&mut message);
             VersionedMessage::V0(message)
@@ -242,6 +255,7 @@ impl Case {
     pub(super) fn scheme(&self) -> (ExactSvm, Arc<Script>) {
         let script = Arc::new(Script {
             answer: self.answer.clone(),
+            held: self.held.clone(),
             blocks_left: self.blocks_left,
             trials: Mutex::default(),
         });
@@ -282,6 +296,7 @@ pub(super) fn cluster() -> Cluster {
         policy: Policy::default(),
         ledger: Arc::new(Script {
             answer: Err(Unavailable("nobody is there".to_owned())),
+            held: Ok(vec![]),
             blocks_left: 0,
             trials: Mutex::default(),
         }),
@@ -292,6 +307,7 @@ pub(super) fn cluster() -> Cluster {
 #[derive(Debug)]
 pub(super) struct Script {
     answer: Result<Simulation, Unavailable>,
+    held: Result<Vec<Pubkey>, NotLoaded>,
     blocks_left: u64,
     pub(super) trials: Mutex<Vec<Trial>>,
 }
@@ -309,6 +325,16 @@ impl Ledger for Script {
             last_valid_block_height: HEIGHT,
             block_height: HEIGHT - self.blocks_left,
         })
+    }
+
+    async fn load(&self, lookups: &[MessageAddressTableLookup]) -> Result<Vec<Pubkey>, NotLoaded> {
+        let held = self.held.clone()?;
+        let writable = lookups.iter().flat_map(|one| &one.writable_indexes);
+        let readonly = lookups.iter().flat_map(|one| &one.readonly_indexes);
+        Ok(writable
+            .chain(readonly)
+            .map(|index| held[usize::from(*index)])
+            .collect())
     }
 }
 

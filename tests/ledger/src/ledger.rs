@@ -7,6 +7,7 @@ use litesvm::LiteSVM;
 use solana_clock::Clock;
 use solana_hash::Hash;
 use solana_signature::Signature;
+use solana_slot_hashes::SlotHashes;
 use solana_transaction::versioned::VersionedTransaction;
 use solana_transaction_error::TransactionError;
 
@@ -127,6 +128,14 @@ impl Ledger {
         clock.slot = self.slot;
         clock.unix_timestamp = self.time();
         self.svm.set_sysvar(&clock);
+        self.svm.set_sysvar(&self.slot_hashes());
+    }
+
+    /// The blocks before this one: lookup tables take their addresses from a recent slot, and are used only after the slot that filled them.
+    fn slot_hashes(&self) -> SlotHashes {
+        let passed = (1..).zip(self.blockhashes.iter().skip(1));
+        let passed = passed.map(|(ago, (hash, _))| (self.slot - ago, *hash));
+        SlotHashes::new(&passed.collect::<Vec<_>>())
     }
 
     /// Executes what is due.
