@@ -37,3 +37,5 @@ mod supported;
 mod svm_crash;
 mod svm_lookups;
 mod svm_pay;
+mod svm_records;
+mod svm_wallets;
