@@ -35,6 +35,7 @@ mod start_svm;
 mod store;
 mod supported;
 mod svm_crash;
+mod svm_extensions;
 mod svm_lookups;
 mod svm_pay;
 mod svm_records;

@@ -1,6 +1,6 @@
 //! Payments for tests: valid, but for the one thing that a test changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 use solana_signer::Signer;
 
+use super::mint::Extension;
 use super::{Assets, Cluster, ExactSvm, Policy};
 use crate::chain::svm::ledger::{
     Account, Ledger, NotLoaded, Simulation, Trial, Unavailable, Validity,
@@ -144,6 +145,7 @@ pub(super) struct Case {
     pub(super) tamper: fn(&mut Vec<u8>),
     pub(super) policy: Policy,
     pub(super) assets: Assets,
+    pub(super) extensions: BTreeMap<Pubkey, BTreeSet<Extension>>,
     pub(super) answer: Result<Simulation, Unavailable>,
     /// What the wallet takes from a lookup table.
     pub(super) table: Vec<Pubkey>,
@@ -176,6 +178,7 @@ impl Case {
             tamper: |_| {},
             policy: Policy::default(),
             assets: Assets::Listed(vec![USDC]),
+            extensions: BTreeMap::new(),
             answer: Ok(paid(token_program)),
             table: vec![],
             held: Ok(vec![]),
@@ -261,6 +264,7 @@ impl Case {
         });
         let cluster = Cluster {
             assets: self.assets.clone(),
+            extensions: self.extensions.clone(),
             policy: self.policy.clone(),
             ledger: Arc::<Script>::clone(&script),
             ..cluster()
@@ -293,6 +297,7 @@ pub(super) fn cluster() -> Cluster {
         v1_name: Some("solana-devnet".to_owned()),
         fee_payers: vec![fee_payer(), second_fee_payer()],
         assets: Assets::Listed(vec![USDC]),
+        extensions: BTreeMap::new(),
         policy: Policy::default(),
         ledger: Arc::new(Script {
             answer: Err(Unavailable("nobody is there".to_owned())),
