@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod programs;
 mod reads;
 mod status;
+pub mod tables;
 pub mod token;
 pub mod transaction;
 mod watcher;
