@@ -37,6 +37,7 @@ mod store;
 mod supported;
 mod svm_crash;
 mod svm_extensions;
+mod svm_fee_payers;
 mod svm_lookups;
 mod svm_pay;
 mod svm_records;

@@ -5,6 +5,7 @@ pub mod budget;
 mod chain;
 mod cost;
 pub mod effect;
+mod fee_payers;
 pub mod instruction;
 pub mod landed;
 mod lane;
@@ -22,6 +23,7 @@ use super::rpc;
 
 pub use super::{Error, Rpc};
 pub use chain::{Chain, connect};
+pub use fee_payers::FeePayers;
 pub use lane::Lane;
 pub use ledger::Ledger;
 pub use reads::Reads;

@@ -7,6 +7,7 @@ use solana_pubkey::Pubkey;
 
 use super::mint::Extension;
 use super::policy::Policy;
+use crate::chain::svm::FeePayers;
 use crate::chain::svm::ledger::Ledger;
 use crate::config::{SvmExtensions, SvmNetwork};
 use crate::protocol::Network;
@@ -17,8 +18,10 @@ pub struct Cluster {
     pub network: Network,
     /// The name in version 1: `solana-devnet`.
     pub v1_name: Option<String>,
-    /// Every key of ours on it. The first is advertised; a payment may name any.
+    /// Every key of ours on it: a payment may name any.
     pub fee_payers: Vec<Pubkey>,
+    /// Which of them is advertised.
+    pub turns: Arc<FeePayers>,
     pub assets: Assets,
     /// Token-2022 extensions that change what the payee gets, and are accepted of these mints all the same.
     pub extensions: BTreeMap<Pubkey, BTreeSet<Extension>>,
@@ -51,7 +54,7 @@ impl Cluster {
     pub fn new(
         config: &SvmNetwork,
         policy: Policy,
-        fee_payers: Vec<Pubkey>,
+        fee_payers: Arc<FeePayers>,
         ledger: Arc<dyn Ledger>,
     ) -> Self {
         let assets = if config.any_asset {
@@ -62,7 +65,8 @@ impl Cluster {
         Self {
             network: config.network.clone(),
             v1_name: config.v1_name.clone(),
-            fee_payers,
+            fee_payers: fee_payers.addresses(),
+            turns: fee_payers,
             assets,
             extensions: extensions(&config.extensions),
             policy,

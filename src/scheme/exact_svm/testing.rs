@@ -22,9 +22,9 @@ use super::{Assets, Cluster, ExactSvm, Policy};
 use crate::chain::svm::ledger::{
     Account, Ledger, NotLoaded, Simulation, Trial, Unavailable, Validity,
 };
-use crate::chain::svm::programs;
 use crate::chain::svm::token::associated_account;
 use crate::chain::svm::transaction::assemble;
+use crate::chain::svm::{FeePayers, programs};
 use crate::clock::UnixMillis;
 use crate::protocol::payment::{Payment, Requirements, Version};
 use crate::protocol::{Amount, Network};
@@ -296,6 +296,7 @@ pub(super) fn cluster() -> Cluster {
         network: Network::parse(DEVNET).unwrap(),
         v1_name: Some("solana-devnet".to_owned()),
         fee_payers: vec![fee_payer(), second_fee_payer()],
+        turns: Arc::new(FeePayers::new([fee_payer(), second_fee_payer()])),
         assets: Assets::Listed(vec![USDC]),
         extensions: BTreeMap::new(),
         policy: Policy::default(),
