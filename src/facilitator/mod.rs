@@ -4,6 +4,7 @@ pub mod answer;
 mod caller;
 mod delivery;
 mod readiness;
+mod reference;
 mod settle;
 mod verify;
 mod view;
@@ -86,23 +87,14 @@ impl Facilitator {
         if reference.chars().any(char::is_control) {
             return Ok(Vec::new());
         }
-        let found = self.look_up_exactly(reference).await?;
-        // Ids and names in hex are written in lower case; people copy them as some tool shows them. In base58 case counts.
-        let lower = reference.to_lowercase();
-        if !found.is_empty() || lower == reference {
-            return Ok(found);
-        }
-        self.look_up_exactly(&lower).await
-    }
-
-    async fn look_up_exactly(&self, reference: &str) -> crate::store::Result<Vec<Settlement>> {
-        if let Some(one) = self.parts.store.get(reference).await? {
+        let reference = reference::as_recorded(reference);
+        if let Some(one) = self.parts.store.get(&reference).await? {
             return Ok(vec![one]);
         }
-        if let Some(one) = self.parts.store.find(reference).await? {
+        if let Some(one) = self.parts.store.find(&reference).await? {
             return Ok(vec![one]);
         }
-        self.parts.store.by_transaction(reference).await
+        self.parts.store.by_transaction(&reference).await
     }
 
     fn parse(&self, body: &[u8]) -> Result<Payment, Malformed> {

@@ -143,7 +143,7 @@ impl Facilitator {
             let is_late = now >= waiter.deadline;
             match self.parts.store.get(id).await {
                 Ok(Some(row)) => {
-                    waiter.payer = payer_of(&row, &waiter.payer).to_owned();
+                    waiter.payer = payer_of(&row, &waiter.payer);
                     submitted = row.stage.transaction().map(ToOwned::to_owned).or(submitted);
                     if let Some(outcome) = self.conclude(&row, waiter, &mut claim, is_late).await {
                         return outcome;

@@ -106,11 +106,11 @@ pub(super) fn is_same(row: &Settlement, identity: &Identity) -> bool {
 
 /// Who pays, in every answer about a row. The row names whoever the chain was seen to take the money from: a smart wallet, where the request only
 /// shows its key holder. The same address keeps the spelling of the request.
-pub(super) fn payer_of<'a>(row: &'a Settlement, written: &'a str) -> &'a str {
+pub(super) fn payer_of(row: &Settlement, written: &str) -> String {
     if row.payer.eq_ignore_ascii_case(written) {
-        written
+        written.to_owned()
     } else {
-        &row.payer
+        row.payer.clone()
     }
 }
 
@@ -125,7 +125,7 @@ fn verdict_on_record(
             .because("another payment with this nonce is on record")
             .of(identity.payer.clone()));
     }
-    let payer = payer_of(row, &identity.payer).to_owned();
+    let payer = payer_of(row, &identity.payer);
     let reject = |reason: Reason, message: &str| {
         Err(Rejection::new(reason).because(message).of(payer.clone()))
     };

@@ -95,6 +95,7 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | R::TransactionFailed
         | R::PostSettlementTransferNotConfirmed
         | R::InvalidExactSvmAltResolutionNotAvailable
+        | R::InvalidExactSvmAltResolutionFailed
         | R::InvalidExactSvmFeePayerNotIsolated
         | R::InvalidExactSvmProgramNotAllowed
         | R::InvalidExactSvmUnsupportedComputeBudget

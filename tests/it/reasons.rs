@@ -113,6 +113,7 @@ fn way(reason: Reason) -> Way {
         R::InvalidExactSvmFeePayerMismatch => Way::Solana(V2, svm::payment::with_another_fee_payer),
         R::InvalidExactSvmSignature => Way::Solana(V2, svm::payment::signed_by_another),
         R::InvalidExactSvmAltResolutionNotAvailable => Way::Solana(V2, svm::payment::with_a_lookup_table),
+        R::InvalidExactSvmAltResolutionFailed => on_solana(svm::chain::table_that_is_nowhere()),
         R::InvalidExactSvmInstructionsLength => Way::Solana(V2, svm::payment::of_eight_instructions),
         R::InvalidExactSvmComputeLimitInstruction => Way::Solana(V2, svm::payment::without_unit_limit),
         R::InvalidExactSvmComputeLimitTooHigh => Way::Solana(V2, svm::payment::of_too_many_units),

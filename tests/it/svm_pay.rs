@@ -10,7 +10,7 @@ use crate::harness::mint::Mint;
 use crate::harness::npm;
 use crate::harness::oracle::{eventually, failure, success};
 use crate::harness::proxy::{ALWAYS, Fault, Proxy};
-use crate::harness::scene::{AMOUNT, Scene};
+use crate::harness::scene::{AMOUNT, Scene, WEALTH};
 use crate::harness::sign_svm::DEVNET;
 use crate::harness::svm_world::{SvmRequest, SvmWorld, settings};
 
@@ -155,28 +155,44 @@ async fn what_can_never_land_expires_and_is_pending_until_then() {
 }
 
 #[tokio::test]
-async fn what_lands_with_an_error_has_failed() {
+async fn what_lands_with_an_error_has_failed_in_the_words_of_its_version() {
     let world = SvmWorld::new().await;
-    let request = SvmRequest::new(&world).await;
-    world.ledger.hold().await;
+    let payer = world.payer.key();
+    for v1 in [false, true] {
+        world.ledger.fund(&world.terms.mint, payer, WEALTH).await;
+        let request = SvmRequest::new(&world).await;
+        let (body, reason) = if v1 {
+            let body = world.terms.v1("solana-devnet", &request.transaction);
+            (body, "transaction_failed")
+        } else {
+            (request.body, "invalid_exact_svm_transaction_failed")
+        };
+        world.ledger.hold().await;
 
-    let (settled, ()) = tokio::join!(world.client.settle(&request.body), async {
-        sleep(Duration::from_millis(1500)).await;
-        let (mint, payer) = (&world.terms.mint, world.payer.key());
-        world.ledger.fund(mint, payer, AMOUNT - 1).await;
-        world.ledger.release().await;
-    });
+        let (settled, ()) = tokio::join!(world.client.settle(&body), async {
+            eventually("a stored transaction", || async {
+                let path = format!("/settlements/{}", request.id);
+                let record = world.client.get(&path).await.body;
+                (record[0]["state"] == "submitted").then_some(())
+            })
+            .await;
+            world
+                .ledger
+                .fund(&world.terms.mint, payer, AMOUNT - 1)
+                .await;
+            world.ledger.release().await;
+        });
 
-    let reason = "invalid_exact_svm_transaction_failed";
-    assert_eq!(failure(&settled, reason), request.id);
-    let message = settled.body["errorMessage"].as_str().unwrap_or_default();
-    assert!(
-        message.starts_with("Transaction failed onchain: "),
-        "{message}"
-    );
-    assert_eq!(world.received().await, 0);
-    let again = world.client.settle(&request.body).await;
-    assert_eq!(failure(&again, reason), request.id);
+        assert_eq!(failure(&settled, reason), request.id);
+        let message = settled.body["errorMessage"].as_str().unwrap_or_default();
+        assert!(
+            message.starts_with("Transaction failed onchain: "),
+            "{message}"
+        );
+        assert_eq!(world.received().await, 0);
+        let again = world.client.settle(&body).await;
+        assert_eq!(failure(&again, reason), request.id);
+    }
     world.close().await;
 }
 

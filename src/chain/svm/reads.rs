@@ -8,14 +8,15 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use solana_hash::Hash;
+use solana_message::v0::MessageAddressTableLookup;
 use solana_pubkey::Pubkey;
 
 use super::blockhashes::Blockhashes;
 use super::chain::InContext;
 use super::effect::read_inner;
-use super::ledger::{Account, Ledger, Simulation, Trial, Unavailable, Validity};
+use super::ledger::{Account, Ledger, NotLoaded, Simulation, Trial, Unavailable, Validity};
 use super::rpc::{Call, parse};
-use super::{Error, Rpc};
+use super::{Error, Rpc, tables};
 
 /// What a node says that has not seen the block which the buyer's wallet took its blockhash from.
 const UNKNOWN_BLOCKHASH: &str = "BlockhashNotFound";
@@ -38,8 +39,9 @@ struct Simulated {
     inner_instructions: Value,
 }
 
+/// An account as nodes tell it.
 #[derive(Debug, Deserialize)]
-struct Shown {
+pub(super) struct Shown {
     owner: String,
     data: (String, String),
 }
@@ -92,6 +94,10 @@ impl Ledger for Reads {
         let validity = self.blockhashes.validity(&self.rpc, blockhash).await;
         validity.map_err(|cause| unavailable(&cause))
     }
+
+    async fn load(&self, lookups: &[MessageAddressTableLookup]) -> Result<Vec<Pubkey>, NotLoaded> {
+        tables::load(&self.rpc, lookups).await
+    }
 }
 
 fn simulation(trial: &Trial) -> Call {
@@ -129,7 +135,7 @@ fn read_simulation(simulated: Simulated, trial: &Trial) -> Option<Simulation> {
     })
 }
 
-fn read_account(shown: &Shown) -> Option<Account> {
+pub(super) fn read_account(shown: &Shown) -> Option<Account> {
     Some(Account {
         owner: shown.owner.parse::<Pubkey>().ok()?,
         data: BASE64_STANDARD.decode(&shown.data.0).ok()?,

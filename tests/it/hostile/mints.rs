@@ -91,11 +91,12 @@ async fn a_mint_that_may_change_a_payment_is_not_paid_with() {
 async fn a_mint_that_its_operator_accepts_is_paid_with_for_what_it_is() {
     let delegate = Extension::PermanentDelegate(Key::fresh());
     for (extension, names, arrives) in [
-        (delegate, "transfer_fee,permanent_delegate", AMOUNT),
+        (delegate, "transfer_fee+permanent_delegate", AMOUNT),
         (fee(), "transfer_fee", AMOUNT - AMOUNT / 10),
     ] {
         let mint = Mint::token_2022(&[extension]);
-        let world = SvmWorld::with(mint, |it| it.set("SVM_TOKEN_2022_EXTENSIONS", names)).await;
+        let accepted = format!("{}:{names}", mint.key);
+        let world = SvmWorld::with(mint, |it| it.set("SVM_TOKEN_2022_EXTENSIONS", &accepted)).await;
         let request = SvmRequest::new(&world).await;
         assert_eq!(
             success(&world.client.settle(&request.body).await),

@@ -210,8 +210,12 @@ async fn try_it(world: &SvmWorld, name: &str, bait: &SvmPayment, keypair: &Keypa
 
 #[tokio::test]
 async fn a_lookup_table_hides_nothing_from_the_sponsor() {
-    for wallets in ["off", "on"] {
-        let world = SvmWorld::with(Mint::token(), |it| it.set("SVM_SMART_WALLETS", wallets)).await;
+    for (tables, wallets) in [("true", "off"), ("true", "on"), ("false", "on")] {
+        let world = SvmWorld::with(Mint::token(), |it| {
+            it.set("SVM_LOOKUP_TABLES", tables)
+                .set("SVM_SMART_WALLETS", wallets)
+        })
+        .await;
         let (loot, keypair) = (Loot::place(&world).await, Keypair::fresh());
         let thief = Thief {
             world: &world,
@@ -221,11 +225,23 @@ async fn a_lookup_table_hides_nothing_from_the_sponsor() {
         let before = belongings(&world, &loot).await;
         let mint = &world.terms.mint;
         let payee = mint.account_of(world.terms.pay_to);
-        let table = world.ledger.place_table(&[loot.bag, payee, mint.key]).await;
+        let hidden = [loot.bag, payee, mint.key, loot.shared, loot.multisig];
+        let table = world.ledger.place_table(&hidden).await;
 
-        for mut bait in [thief.draft(), thief.also(loot.lamports())] {
+        let beside = if wallets == "on" {
+            NOT_ALLOWED
+        } else {
+            UNKNOWN
+        };
+        for (mut bait, code) in [
+            (thief.also(loot.lamports()), beside),
+            // Seen before any table is read.
+            (thief.instead(loot.units()), EXPOSED),
+            (thief.out_of_the_multisig(), EXPOSED),
+        ] {
             bait.tables = vec![table.clone()];
-            try_it(&world, "a table", &bait, &keypair, LOOKED_UP).await;
+            let code = if tables == "true" { code } else { LOOKED_UP };
+            try_it(&world, "a table", &bait, &keypair, code).await;
         }
 
         assert_eq!(belongings(&world, &loot).await, before);

@@ -64,13 +64,18 @@ fn body(world: &SvmWorld, version: Version, transaction: &Transaction) -> Value 
     }
 }
 
+/// Where no lookup table is read.
+async fn without_tables() -> SvmWorld {
+    SvmWorld::with(Mint::token(), |it| it.set("SVM_LOOKUP_TABLES", "false")).await
+}
+
 async fn with_wallets() -> SvmWorld {
     SvmWorld::with(Mint::token(), |it| it.set("SVM_SMART_WALLETS", "on")).await
 }
 
 #[tokio::test]
 async fn what_is_bad_on_solana_is_refused_with_its_reason_and_costs_no_read() {
-    let world = SvmWorld::new().await;
+    let world = without_tables().await;
     warm_up(&world, payment::good).await;
     for reason in Reason::ALL {
         if let Way::Solana(version, flaw) = way(*reason) {
@@ -83,7 +88,7 @@ async fn what_is_bad_on_solana_is_refused_with_its_reason_and_costs_no_read() {
 
 #[tokio::test]
 async fn version_1_tells_the_same_flaws_by_its_own_codes() {
-    let world = SvmWorld::new().await;
+    let world = without_tables().await;
     warm_up(&world, payment::good).await;
     for reason in Reason::ALL {
         if let Way::Solana(Version::V2, flaw) = way(*reason) {
@@ -133,7 +138,7 @@ async fn what_a_ledger_refuses_is_refused_with_its_reason_and_nothing_is_sent() 
 
 #[tokio::test]
 async fn what_fails_without_a_ledger_fails_the_same_without_one() {
-    let world = SvmWorld::new().await;
+    let world = without_tables().await;
     warm_up(&world, payment::good).await;
     world.proxy.cut();
     for reason in Reason::ALL {

@@ -9,6 +9,7 @@ use solana_clock::Clock;
 use solana_hash::Hash;
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
+use solana_slot_hashes::SlotHashes;
 use solana_transaction::versioned::VersionedTransaction;
 use solana_transaction_error::TransactionError;
 
@@ -135,6 +136,14 @@ impl Ledger {
         clock.slot = self.slot;
         clock.unix_timestamp = self.time();
         self.svm.set_sysvar(&clock);
+        self.svm.set_sysvar(&self.slot_hashes());
+    }
+
+    /// The blocks before this one: lookup tables take their addresses from a recent slot, and are used only after the slot that filled them.
+    fn slot_hashes(&self) -> SlotHashes {
+        let passed = (1..).zip(self.blockhashes.iter().skip(1));
+        let passed = passed.map(|(ago, (hash, _))| (self.slot - ago, *hash));
+        SlotHashes::new(&passed.collect::<Vec<_>>())
     }
 
     /// Keeps the runtime's own list of them: litesvm's has one.

@@ -18,6 +18,12 @@ pub(in crate::reasons) async fn poor_payer(version: Version) -> Staged {
     Staged { world, case }
 }
 
+pub(in crate::reasons) async fn table_that_is_nowhere() -> Staged {
+    let world = SvmWorld::new().await;
+    let case = payment::with_a_lookup_table(&world, Version::V2);
+    Staged { world, case }
+}
+
 pub(in crate::reasons) async fn poor_wallet() -> Staged {
     let world = with_wallets().await;
     let mint = &world.terms.mint;
