@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::Shared;
 use crate::chain::evm::{self, Chain, Lane, Reads, Watcher};
+use crate::chain::pulse::Pulse;
 use crate::config::{Evm, EvmNetwork};
 use crate::lifecycle::Lifecycle;
 use crate::scheme::exact_evm::{self, ExactEvm};
@@ -51,6 +52,14 @@ impl Family {
             exact_evm::Chain::new(chain.config.clone(), reads, addresses.clone())
         };
         ExactEvm::new(self.chains.iter().map(chain).collect())
+    }
+
+    pub(super) fn pulses(&self) -> impl Iterator<Item = Pulse> {
+        let address = |signer: &Arc<dyn Signer>| signer.address().to_string().to_lowercase();
+        let signers: Vec<String> = self.signers.iter().map(address).collect();
+        self.chains
+            .iter()
+            .map(move |chain| evm::pulse(chain, signers.clone()))
     }
 
     pub(super) fn start(&self, lifecycle: &Lifecycle) {

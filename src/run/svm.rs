@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::Shared;
+use crate::chain::pulse::Pulse;
 use crate::chain::svm::{self, Chain, Lane, Reads, Watcher};
 use crate::config::{Svm, SvmNetwork};
 use crate::lifecycle::Lifecycle;
@@ -58,6 +59,14 @@ impl Family {
             )
         };
         ExactSvm::new(self.chains.iter().map(cluster).collect())
+    }
+
+    pub(super) fn pulses(&self) -> impl Iterator<Item = Pulse> {
+        let address = |signer: &Arc<dyn Signer>| signer.address().to_string();
+        let signers: Vec<String> = self.signers.iter().map(address).collect();
+        self.chains
+            .iter()
+            .map(move |chain| svm::pulse(chain, signers.clone()))
     }
 
     pub(super) fn start(&self, lifecycle: &Lifecycle) {

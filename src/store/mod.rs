@@ -7,6 +7,7 @@ mod outcomes;
 mod queue;
 mod row;
 mod settlements;
+mod survey;
 mod transactions;
 mod watch;
 
@@ -26,6 +27,7 @@ pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
 pub use row::{Delivered, Proof, Settlement, Stage};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
+pub use survey::{Connections, Cost, LaneRow, Waiting};
 pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
 pub use watch::NotFinal;
 

@@ -3,6 +3,7 @@
 mod chain;
 mod cost;
 mod lane;
+mod pulse;
 mod reads;
 mod status;
 mod watcher;
@@ -12,5 +13,6 @@ use super::rpc;
 pub use super::{Error, Rpc};
 pub use chain::{Chain, connect};
 pub use lane::Lane;
+pub use pulse::pulse;
 pub use reads::Reads;
 pub use watcher::Watcher;
