@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::standing::{Holds, Standing};
-use crate::chain::pulse::Pulse;
+use crate::chain::pulse::{Account, Pulse};
 use crate::clock::Clock;
 use crate::observe::{self, Backlog, Purse};
 use crate::store::{self, Cost, Store};
@@ -20,8 +20,8 @@ use crate::store::{self, Cost, Store};
 const STORE: Duration = Duration::from_secs(5);
 /// How often a network's nodes are asked: one request each time.
 const CHAIN: Duration = Duration::from_mins(1);
-/// The same while they do not answer.
-const CHAIN_RETRY: Duration = Duration::from_secs(10);
+/// The same while they do not answer, or a signer has nothing: somebody is at work on it and wants to see the end of it.
+const CHAIN_SOON: Duration = Duration::from_secs(10);
 /// How long anybody waits for the first look.
 const PATIENCE: Duration = Duration::from_secs(2);
 const WEI_PER_GWEI: u128 = 1_000_000_000;
@@ -34,6 +34,8 @@ pub struct Survey {
     holds: Holds,
     purses: Mutex<HashMap<(String, String), Purse>>,
     looked: watch::Sender<bool>,
+    /// A network was looked at: what is told of its signers is old.
+    news: Notify,
     draining: CancellationToken,
 }
 
@@ -54,6 +56,7 @@ impl Survey {
             holds: Holds::default(),
             purses: Mutex::default(),
             looked: watch::Sender::new(false),
+            news: Notify::new(),
             draining,
         }
     }
@@ -91,7 +94,12 @@ impl Survey {
             if let Err(cause) = &looked {
                 observe::chain_trouble(&pulse.network, cause);
             }
-            let pause = if looked.is_ok() { CHAIN } else { CHAIN_RETRY };
+            self.news.notify_one();
+            let pause = if looked.is_ok() && has_funds(pulse) {
+                CHAIN
+            } else {
+                CHAIN_SOON
+            };
             sleep(pause).await;
         }
     }
@@ -103,7 +111,10 @@ impl Survey {
                 observe::store_trouble(&cause);
                 observe::ready(false);
             }
-            sleep(STORE).await;
+            tokio::select! {
+                () = sleep(STORE) => {}
+                () = self.news.notified() => {}
+            }
         }
     }
 
@@ -192,6 +203,12 @@ impl Survey {
             .map(|pulse| Standing::new(pulse, &rows, &self.holds, &purses))
             .collect())
     }
+}
+
+fn has_funds(pulse: &Pulse) -> bool {
+    let shown = pulse.shown();
+    let is_funded = |account: &Account| account.balance.is_some_and(|balance| balance > 0);
+    shown.is_some_and(|shown| shown.signers.iter().all(is_funded))
 }
 
 /// What one payment of a signer cost lately: billionths of billionths of the native coin.

@@ -62,6 +62,8 @@ impl Telemetry {
         let Some(otlp) = otlp else {
             return Ok(Self::default());
         };
+        // The exporter's client is the first that this process builds.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let resource = resource(otlp);
         let client = Client::new(otlp.timeout)?;
         let tracer = match &otlp.traces {

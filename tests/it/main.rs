@@ -17,6 +17,7 @@ mod hostile;
 mod lanes;
 mod ledger;
 mod ledger_controls;
+mod observe;
 mod outcomes;
 mod pay;
 mod pay_wallets;
