@@ -84,15 +84,24 @@ pub struct Shown {
 }
 
 impl Pulse {
-    /// Asks once: one request. `now` is unix seconds.
+    /// Asks every read endpoint once, one request each: the one that is only there for bad times must be known to be dead before they come. What
+    /// is kept is the word of the first that has one. `now` is unix seconds.
     ///
     /// # Errors
     /// No node could be asked.
     pub async fn look(&self, now: u64) -> Result<(), Error> {
-        let answers = self.rpc.batch(self.questions.calls(&self.signers)).await;
+        let calls = self.questions.calls(&self.signers);
+        let answers = self.rpc.ask_all(&calls).await;
         self.asked.send_replace(true);
-        let answers = answers?;
-        let reading = self.questions.read(self.signers.len(), &answers)?;
+        let read = |answers: &Vec<Answer>| self.questions.read(self.signers.len(), answers);
+        let mut readings = answers.iter().map(|answers| match answers {
+            Ok(answers) => read(answers),
+            Err(cause) => Err(cause.clone()),
+        });
+        let first = readings
+            .next()
+            .unwrap_or_else(|| Err(super::rpc::missing()));
+        let reading = first.or_else(|cause| readings.find_map(Result::ok).ok_or(cause))?;
         let seen = self.keep(reading, now, Instant::now());
         observe::head(&self.network, seen.reading.head, seen.head_age);
         Ok(())

@@ -1,5 +1,7 @@
 //! Every metric there is. What is documented, what the dashboard and the alerts may name, and what is counted, is this table.
 
+use std::fmt::Write;
+
 use super::Kind::{Counter, Gauge, Histogram};
 use super::{Description, Metric};
 
@@ -97,11 +99,54 @@ metrics! {
     PROCESS_FDS: Description::new(Gauge, "process_open_fds", &[], "Open file descriptors.");
 }
 
+/// What belongs in the README.
+pub fn markdown_table() -> String {
+    let mut text = String::from("| metric | kind | labels | meaning |\n|---|---|---|---|\n");
+    for metric in all() {
+        let kind = match metric.kind {
+            Counter => "counter",
+            Gauge => "gauge",
+            Histogram(_) => "histogram",
+        };
+        let labels = metric.labels.iter();
+        let labels: Vec<String> = labels
+            .map(|label| format!("`{}`", label.replace('.', "_")))
+            .collect();
+        let _ = writeln!(
+            text,
+            "| `{}` | {kind} | {} | {} |",
+            metric.prometheus_name(),
+            labels.join(", "),
+            metric.help
+        );
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn readme_lists_every_metric() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let start = "<!-- metrics: generated from src/observe/metrics/catalogue.rs by BLESS=1 cargo test --lib readme -->\n";
+        let end = "<!-- end of metrics -->\n";
+        let readme = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = readme.split_once(start).unwrap();
+        let (_, after) = rest.split_once(end).unwrap();
+        let wanted = format!("{before}{start}\n{}\n{end}{after}", markdown_table());
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(path, &wanted).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap();
+        assert!(
+            written == wanted,
+            "README.md differs from the catalogue; write it anew with: BLESS=1 cargo test --lib readme"
+        );
+    }
 
     #[test]
     fn names_are_as_prometheus_wants_them() {

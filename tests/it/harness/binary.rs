@@ -57,8 +57,13 @@ impl Binary {
 
     /// A client of the port that tells the metrics.
     pub(crate) async fn metrics(&self) -> Client {
+        Client::new(&format!("http://{}", self.metrics_address().await))
+    }
+
+    /// Where the port that tells the metrics is.
+    pub(crate) async fn metrics_address(&self) -> SocketAddr {
         let line = self.said("metrics are told").await;
-        Client::new(&format!("http://{}", address_in(&line, "metrics")))
+        address_in(&line, "metrics")
     }
 
     /// Everything logged so far.

@@ -11,6 +11,8 @@ use super::{NETWORK, PRICE, Told, Watched};
 use crate::harness::binary::{self, Binary};
 use crate::harness::facilitator::Settings;
 use crate::harness::promtool::promtool;
+use crate::harness::scene::Scene;
+use crate::harness::svm_world::{self, SvmRequest};
 
 const ON: &str = r#"network="eip155:84532""#;
 
@@ -235,4 +237,43 @@ async fn what_is_told_is_told_while_it_drains() {
     let told: Told = watched.told().await;
     assert!(told.value("x402_build_info", &[]).is_some());
     assert!(watched.program.ended().await.success());
+}
+
+#[tokio::test]
+async fn solana_is_counted_by_the_same_names() {
+    let scene = Scene::start().await;
+    let settings = svm_world::settings(&scene, scene.ledger.url()).set("METRICS_PORT", "0");
+    let program = Binary::start(settings.path(), &settings.pairs()).await;
+    let metrics = program.metrics().await;
+    let request = SvmRequest::new(&scene).await;
+    let settled = program.client.settle(&request.body).await;
+    assert_eq!(settled.body["success"], true, "{}", settled.text);
+
+    let patience = std::time::Duration::from_secs(30);
+    let told = tokio::time::timeout(patience, async {
+        loop {
+            let told = Told(metrics.get("/metrics").await.text);
+            if told.value("x402_signer_runway_settlements", &[]).is_some() {
+                return told;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    });
+    let told = told.await.expect("it is told in time");
+    let on = r#"network="solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1""#;
+    told.assert("x402_settle_total", &[on, r#"result="settled""#], 1.0);
+    told.assert(
+        "x402_settlements_concluded_total",
+        &[on, r#"outcome="settled""#],
+        1.0,
+    );
+    told.assert("x402_network_ready", &[on], 1.0);
+    assert!(told.value("x402_signer_balance_native", &[on]) > Some(0.0));
+    assert!(told.value("x402_gas_spent_native_total", &[on]) > Some(0.0));
+    assert!(told.value("x402_chain_head", &[on]) > Some(0.0));
+    assert_eq!(
+        told.value("x402_signer_nonce", &[on, "db"]),
+        None,
+        "there are no account nonces"
+    );
 }

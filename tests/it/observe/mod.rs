@@ -80,10 +80,10 @@ impl Watched {
             }
         };
         let patience = std::time::Duration::from_secs(30);
-        match tokio::time::timeout(patience, waiting).await {
-            Ok(told) => told,
-            Err(_) => panic!("it never is so:\n{}", self.told().await.0),
+        if let Ok(told) = tokio::time::timeout(patience, waiting).await {
+            return told;
         }
+        panic!("it never is so:\n{}", self.told().await.0)
     }
 }
 

@@ -46,7 +46,8 @@ async fn a_service_that_can_settle_is_ready_and_tells_what_it_has() {
     let watched = Watched::with(|settings| settings).await;
     let client = &watched.program.client;
     let answer = ready_when(client, |answer| {
-        check(answer, &lane()).1.contains("spent today")
+        let detail = check(answer, &lane()).1;
+        detail.starts_with("leased") && detail.contains("funds") && detail.contains("spent today")
     })
     .await;
 
@@ -156,6 +157,34 @@ async fn one_network_that_is_down_takes_no_other_along() {
     assert_eq!(
         client.settle(&watched.payment()).await.body["success"],
         true
+    );
+}
+
+#[tokio::test]
+async fn a_node_that_is_only_there_for_bad_times_is_known_to_be_dead_before_they_come() {
+    let mut urls = String::new();
+    let watched = Watched::with(|settings| {
+        let pairs = settings.pairs();
+        let rpc = pairs
+            .iter()
+            .find(|(name, _)| name == "EVM_RPC_URL_BASE_SEPOLIA");
+        let rpc = &rpc.expect("a node").1;
+        urls = format!("{rpc},{rpc}/again,{NOWHERE}");
+        settings.set("EVM_RPC_URL_BASE_SEPOLIA", &urls)
+    })
+    .await;
+    let told = watched
+        .told_when(|told| told.is("x402_network_ready", &[ON], 1.0))
+        .await;
+    for (index, up) in [("0", 1.0), ("1", 1.0), ("2", 0.0)] {
+        let index = format!(r#"endpoint_index="{index}""#);
+        told.assert("x402_rpc_endpoint_up", &[ON, &index], up);
+    }
+    let answer = watched.program.client.get("/readyz?verbose").await;
+    let (is_well, detail) = check(&answer, &format!("network {NETWORK}"));
+    assert!(
+        is_well && detail.contains("2 of 3 nodes answer"),
+        "{detail}"
     );
 }
 

@@ -1,5 +1,6 @@
 //! OTLP: a real collector gets the traces and the metrics, or nobody gets anything.
 
+use alloy::primitives::hex::encode as hex;
 use reqwest::Method;
 
 use super::{NETWORK, Watched};
@@ -14,10 +15,6 @@ fn to(settings: Settings, collector: &Collector) -> Settings {
     settings
         .set("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())
         .set("OTEL_METRIC_EXPORT_INTERVAL", "200")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test]
@@ -53,7 +50,7 @@ async fn a_settlement_is_one_trace_from_its_caller_to_the_lane() {
         let spans = otlp::spans(exports).into_iter();
         let ours: Vec<_> = spans.filter(|span| hex(&span.trace_id) == TRACE).collect();
         let named = |name: &&str| ours.iter().any(|span| span.name == **name);
-        wanted.iter().all(|name| named(&name)).then_some(ours)
+        wanted.iter().all(named).then_some(ours)
     };
     let spans = collector.wait(ours).await;
     let named = |name: &str| spans.iter().find(|span| span.name == name).expect(name);
