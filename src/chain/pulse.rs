@@ -93,15 +93,18 @@ impl Pulse {
         let calls = self.questions.calls(&self.signers);
         let answers = self.rpc.ask_all(&calls).await;
         self.asked.send_replace(true);
-        let read = |answers: &Vec<Answer>| self.questions.read(self.signers.len(), answers);
-        let mut readings = answers.iter().map(|answers| match answers {
-            Ok(answers) => read(answers),
-            Err(cause) => Err(cause.clone()),
-        });
-        let first = readings
-            .next()
-            .unwrap_or_else(|| Err(super::rpc::missing()));
-        let reading = first.or_else(|cause| readings.find_map(Result::ok).ok_or(cause))?;
+        let mut trouble = Error::Unavailable("no endpoint is configured".to_owned());
+        let mut reading = None;
+        for answers in answers {
+            match answers.and_then(|answers| self.questions.read(self.signers.len(), &answers)) {
+                Ok(found) => {
+                    reading = Some(found);
+                    break;
+                }
+                Err(cause) => trouble = cause,
+            }
+        }
+        let reading = reading.ok_or(trouble)?;
         let seen = self.keep(reading, now, Instant::now());
         observe::head(&self.network, seen.reading.head, seen.head_age);
         Ok(())

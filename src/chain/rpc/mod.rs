@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-pub(super) use self::answer::missing;
 use self::answer::{
-    Answer, is_unavailable, parse_answers, read_limited, refused, request_body, unavailable,
+    Answer, is_unavailable, missing, parse_answers, read_limited, refused, request_body,
+    unavailable,
 };
 use self::endpoint::{Endpoint, Role, by_health};
 use super::Error;
