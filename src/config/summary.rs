@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Config, Cors, EvmNetwork, Store, SvmNetwork, throwaway};
+use super::{Config, Cors, EvmNetwork, MetricsPort, Observe, Otlp, Store, SvmNetwork, throwaway};
 use crate::secret::Secret;
 use crate::signer::svm::{Local, Signer};
 
@@ -13,7 +13,9 @@ impl Config {
             self.listening(),
             format!("store: {}", self.store.place()),
             self.callers(),
+            self.observe.metrics(),
         ];
+        lines.extend(self.observe.otlp.as_ref().map(Otlp::line));
         for address in self.evm.keys.iter().filter_map(throwaway::address) {
             lines.push(format!("EVM signer: {address}"));
         }
@@ -50,9 +52,28 @@ impl Config {
     }
 }
 
+impl Observe {
+    fn metrics(&self) -> String {
+        match self.metrics {
+            Some(MetricsPort { host, port, .. }) => {
+                format!("metrics: {}", std::net::SocketAddr::new(host, port))
+            }
+            None => "metrics: off".to_owned(),
+        }
+    }
+}
+
+impl Otlp {
+    fn line(&self) -> String {
+        let to = |url: &Option<Secret>| url.as_ref().map_or_else(|| "nowhere".to_owned(), host);
+        let (traces, metrics) = (to(&self.traces), to(&self.metrics));
+        format!("exported: traces to {traces}, metrics to {metrics}")
+    }
+}
+
 impl Store {
     /// Which database, without user, password and parameters.
-    pub(super) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         let url = self.url.expose();
         match url.strip_prefix("sqlite://") {
             Some(path) => format!("SQLite at {}", path.split('?').next().unwrap_or_default()),
@@ -119,7 +140,7 @@ fn hosts(urls: &[Secret]) -> String {
 }
 
 /// A URL's host and port, and nothing that could be a key.
-fn host(url: &Secret) -> String {
+pub fn host(url: &Secret) -> String {
     let Ok(url) = Url::parse(url.expose()) else {
         return "an unreadable URL".to_owned();
     };

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod check;
 mod clients;
 mod cost;
 mod crash;
@@ -37,4 +38,9 @@ mod start_svm;
 mod store;
 mod supported;
 mod svm_crash;
+mod svm_extensions;
+mod svm_fee_payers;
+mod svm_lookups;
 mod svm_pay;
+mod svm_records;
+mod svm_wallets;

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::fee_payers::FeePayers;
 use super::reads::Reads;
 use super::rpc::{Endpoints, Identity};
+use super::work::{Expect, Work};
 use super::{Error, Rpc};
 use crate::clock::Clock;
 use crate::config::SvmNetwork;
 use crate::hooks::Hooks;
 use crate::protocol::Reason;
-use crate::scheme::exact_svm::work::{Expect, Work};
+
 use crate::store::{self, Settlement, Store};
 
 /// CAIP-2 names a Solana network by so much of its genesis hash.
@@ -25,6 +27,8 @@ pub struct Chain {
     pub rpc: Arc<Rpc>,
     /// Shared with verification, so that both know one height.
     pub reads: Arc<Reads>,
+    /// Shared with the scheme, which shows them to sellers.
+    pub fee_payers: Arc<FeePayers>,
     pub store: Store,
     pub clock: Clock,
     pub hooks: Arc<dyn Hooks>,

@@ -2,15 +2,15 @@
 
 use solana_pubkey::Pubkey;
 
-use super::budget;
 use super::flaw::Flaw;
-use super::instruction::Instruction;
 use super::memo;
 use super::policy::{Layout, Policy};
-use super::programs;
 use super::requested::Requested;
 use super::sponsor;
-use super::token::{Transfer, associated_account};
+use crate::chain::svm::budget;
+use crate::chain::svm::instruction::Instruction;
+use crate::chain::svm::programs;
+use crate::chain::svm::token::{Transfer, associated_account};
 use crate::protocol::Reason;
 use crate::protocol::payment::Version;
 
@@ -45,6 +45,14 @@ pub(super) fn check(instructions: &[Instruction], terms: Terms<'_>) -> Result<Tr
     check_rest(&placed[INSTRUCTIONS_MIN..], terms).map_err(|flaw| flaw.of(payer))?;
     sponsor::check_isolation(instructions, terms.ours).map_err(|flaw| flaw.of(payer))?;
     Ok(transfer)
+}
+
+/// The checks that hold whatever accounts lookup tables turn out to hold. Each is part of [`check`] as well, in its order.
+pub(super) fn check_known(instructions: &[Instruction], terms: Terms<'_>) -> Result<(), Flaw> {
+    let placed = place(instructions, terms)?;
+    check_budget(&placed, terms.policy)?;
+    check_rest(&placed[INSTRUCTIONS_MIN..], terms)?;
+    sponsor::check_isolation(instructions, terms.ours)
 }
 
 /// The instructions whose position counts. Wallets put guards anywhere; they are counted on their own.

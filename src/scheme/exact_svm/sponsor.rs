@@ -3,11 +3,11 @@
 use solana_pubkey::Pubkey;
 
 use super::flaw::Flaw;
-use super::instruction::Instruction;
 use super::policy::Policy;
 use super::requested::Requested;
-use super::token::Transfer;
-use super::wire::Transaction;
+use crate::chain::svm::instruction::Instruction;
+use crate::chain::svm::token::Transfer;
+use crate::chain::svm::transaction::Transaction;
 use crate::protocol::Reason;
 
 /// The transaction is paid for by the key that the seller named, costs no more signatures than agreed, and everybody else has signed it.
@@ -55,6 +55,15 @@ pub(super) fn check_isolation<'a>(
         Some(instruction) => Err(not_isolated(&instruction.program)),
         None => Ok(()),
     }
+}
+
+/// No key of ours is reached through a lookup table, whether or not an instruction names it: account 0 is the one place for it.
+pub(super) fn check_loaded(loaded: &[Pubkey], ours: &[Pubkey]) -> Result<(), Flaw> {
+    if loaded.iter().any(|key| ours.contains(key)) {
+        return Err(Flaw::new(Reason::InvalidExactSvmFeePayerNotIsolated)
+            .because("a lookup table names the fee payer"));
+    }
+    Ok(())
 }
 
 pub(super) fn not_isolated(program: &Pubkey) -> Flaw {

@@ -1,6 +1,7 @@
 mod adversarial;
 mod codes;
 mod layouts;
+mod lookups;
 mod onchain;
 mod property;
 mod vectors;
@@ -8,6 +9,7 @@ mod wallets;
 
 use super::testing::*;
 use super::*;
+use crate::chain::svm::{programs, token, transaction};
 
 #[test]
 fn lists_both_versions_with_the_fee_payer() {
