@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use crate::chain::Witness;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::facilitator::{Facilitator, Parts};
+use crate::facilitator::{Facilitator, Parts, Survey};
 use crate::hooks::Hooks;
 use crate::lifecycle::Lifecycle;
 use crate::protocol::Network;
@@ -27,6 +27,8 @@ use crate::{http, observe};
 /// A running service.
 pub struct Running {
     pub address: SocketAddr,
+    /// Where `/metrics` is told, where it is.
+    pub metrics: Option<SocketAddr>,
     lifecycle: Lifecycle,
     notice: Duration,
     server: JoinHandle<()>,
@@ -48,6 +50,7 @@ struct Shared {
 pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyhow::Result<Running> {
     // Twice is harmless: tests start several services in one process.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    observe::serving(&config);
     let store = Store::connect(
         &config.store.url,
         config.store.max_connections,
@@ -65,9 +68,17 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     };
     let evm = evm::Family::new(&config.evm, &shared)?;
     let svm = svm::Family::new(&config.svm, &shared)?;
+    let pulses = evm.pulses().chain(svm.pulses()).map(Arc::new).collect();
+    let survey = Arc::new(Survey::new(
+        store.clone(),
+        clock.clone(),
+        pulses,
+        lifecycle.draining(),
+    ));
     let facilitator = Arc::new(Facilitator::new(Parts {
         schemes: Registry::new(vec![Box::new(evm.exact()), Box::new(svm.exact())]),
         store: store.clone(),
+        survey: Arc::clone(&survey),
         clock,
         hooks,
         network_names: network_names(&config),
@@ -97,6 +108,8 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         };
         lifecycle.spawn("reconcile", daily.run(lifecycle.stopping()));
     }
+    let metrics = start_metrics(&config, &lifecycle).await?;
+    lifecycle.spawn("survey", survey.run(lifecycle.stopping()));
     evm.start(&lifecycle);
     svm.start(&lifecycle);
     let (closing, notice) = (lifecycle.closing(), config.server.drain_notice);
@@ -106,11 +119,47 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     observe::listening(address);
     Ok(Running {
         address,
+        metrics,
         lifecycle,
         notice,
         server,
         store,
     })
+}
+
+/// Tells `/metrics` until everything has stopped: a drain is worth watching. Beside a port that is taken and that nobody chose, payments go on.
+async fn start_metrics(
+    config: &Config,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let Some(port) = config.observe.metrics else {
+        return Ok(None);
+    };
+    let server = http::metrics_server(&config.server, port);
+    let (listener, address) = match http::bind(&server).await {
+        Ok(bound) => bound,
+        Err(_) if !port.is_chosen => {
+            observe::note(&format!(
+                "port {} is taken, and METRICS_PORT names no other: there are no metrics",
+                port.port
+            ));
+            return Ok(None);
+        }
+        Err(cause) => {
+            return Err(cause).with_context(|| {
+                format!(
+                    "listening on {}:{} (METRICS_HOST, METRICS_PORT)",
+                    port.host, port.port
+                )
+            });
+        }
+    };
+    let stopping = lifecycle.stopping();
+    lifecycle.spawn("metrics", async move {
+        http::serve(listener, http::metrics_router(), &server, stopping).await;
+    });
+    observe::metrics_listening(address);
+    Ok(Some(address))
 }
 
 impl Running {

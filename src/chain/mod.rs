@@ -3,6 +3,7 @@
 mod error;
 pub mod evm;
 mod lease;
+pub mod pulse;
 mod rpc;
 pub mod svm;
 mod witness;

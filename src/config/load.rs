@@ -13,8 +13,8 @@ use super::problem::{Problem, Problems};
 use super::reader::Reader;
 use super::value::{self, Parsed};
 use super::{
-    Auth, Config, Cors, Environment, Log, Reconcile, Server, Settle, Store, evm, svm, throwaway,
-    validate, variables,
+    Auth, Config, Cors, Environment, Log, Reconcile, Server, Settle, Store, evm, observe, svm,
+    throwaway, validate, variables,
 };
 use crate::secret::Secret;
 
@@ -39,6 +39,7 @@ impl Config {
             svm: svm::read(&mut reader, &catalogue),
             reconcile: reconcile(&mut reader),
             log: log(&mut reader),
+            observe: observe::read(&mut reader),
             notes: Vec::new(),
         };
         note_strays(&mut reader);
@@ -245,7 +246,7 @@ fn milliseconds(reader: &mut Reader<'_>, name: &str, least: u64, most: u64) -> D
     Duration::from_millis(reader.value(name, |text| value::whole(text, least, most)))
 }
 
-fn host(text: &str) -> Parsed<IpAddr> {
+pub(super) fn host(text: &str) -> Parsed<IpAddr> {
     text.parse().map_err(|_| {
         let quoted = value::quote(text);
         format!("must be an IP address such as 0.0.0.0 or ::, not {quoted}")

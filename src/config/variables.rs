@@ -5,12 +5,13 @@ use std::fmt::Write;
 /// What a name in a family stands for: the network's name in upper case, every other character `_`.
 const PLACEHOLDER: &str = "<NAME>";
 /// Beginnings of names that operators write for this service and for nothing else.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "BEARER_",
     "CDP_",
     "EIP6492_",
     "EVM_",
     "HELIUS_",
+    "METRICS_",
     "SETTLE_",
     "SETTLEMENT_",
     "STARKNET_",
@@ -39,10 +40,11 @@ pub enum Group {
     Evm,
     Svm,
     Logging,
+    Telemetry,
 }
 
 impl Group {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Server,
         Self::Database,
         Self::Authentication,
@@ -50,6 +52,7 @@ impl Group {
         Self::Evm,
         Self::Svm,
         Self::Logging,
+        Self::Telemetry,
     ];
 
     pub const fn title(self) -> &'static str {
@@ -61,6 +64,7 @@ impl Group {
             Self::Evm => "EVM networks",
             Self::Svm => "Solana networks",
             Self::Logging => "Logging",
+            Self::Telemetry => "Metrics and traces",
         }
     }
 
@@ -73,7 +77,8 @@ impl Group {
             | Self::Authentication
             | Self::Settlement
             | Self::Evm
-            | Self::Logging => "BASE_SEPOLIA",
+            | Self::Logging
+            | Self::Telemetry => "BASE_SEPOLIA",
         }
     }
 
@@ -106,7 +111,7 @@ impl Group {
 /// All of them, in the order in which they are documented.
 #[rustfmt::skip]
 pub const ALL: &[Variable] = {
-    use Group::{Authentication, Database, Evm, Logging, Server, Settlement, Svm};
+    use Group::{Authentication, Database, Evm, Logging, Server, Settlement, Svm, Telemetry};
     &[
         Server.default("PORT", "8090", "Port to listen on."),
         Server.default("HOST", "0.0.0.0", "IP address to listen on; `::` for both families."),
@@ -165,6 +170,23 @@ pub const ALL: &[Variable] = {
 
         Logging.default("LOG_FORMAT", "pretty", "`pretty` for people, `json` for machines."),
         Logging.default("RUST_LOG", "info", "What is logged, such as `info,x402_facilitator=debug`."),
+
+        Telemetry.default("METRICS_PORT", "9090", "Port of `/metrics`, or `off`. Where it is not set and 9090 is taken, there are none and the log says so."),
+        Telemetry.default("METRICS_HOST", "127.0.0.1", "IP address of that port. Metrics need no token: open it to a private network only."),
+        Telemetry.secret("OTEL_EXPORTER_OTLP_ENDPOINT", "Where traces and metrics are exported to, by OTLP over HTTP. Unset, and none of the next two: nothing is exported."),
+        Telemetry.secret("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "Another URL for traces, used as it is."),
+        Telemetry.secret("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "Another URL for metrics, used as it is."),
+        Telemetry.secret("OTEL_EXPORTER_OTLP_HEADERS", "Headers of exports, `name=value,name=value`."),
+        Telemetry.default("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "The only one that is spoken; with another nothing is exported."),
+        Telemetry.default("OTEL_EXPORTER_OTLP_TIMEOUT", "10000", "Longest that one export may take, milliseconds."),
+        Telemetry.default("OTEL_METRIC_EXPORT_INTERVAL", "60000", "How often metrics are exported, milliseconds."),
+        Telemetry.default("OTEL_TRACES_EXPORTER", "otlp", "`none`: no traces."),
+        Telemetry.default("OTEL_METRICS_EXPORTER", "otlp", "`none`: no export of metrics; `/metrics` stays."),
+        Telemetry.default("OTEL_TRACES_SAMPLER", "parentbased_always_on", "Which traces are recorded: `always_on`, `always_off` or `traceidratio`; with `parentbased_` before it the caller's decision comes first."),
+        Telemetry.default("OTEL_TRACES_SAMPLER_ARG", "1", "The share that `traceidratio` records, 0 to 1."),
+        Telemetry.default("OTEL_SERVICE_NAME", "x402-facilitator", "The service's name in traces and exported metrics."),
+        Telemetry.unset("OTEL_RESOURCE_ATTRIBUTES", "More about this process, `name=value,name=value`."),
+        Telemetry.default("OTEL_SDK_DISABLED", "false", "`true`: nothing is exported, whatever else is set."),
     ]
 };
 

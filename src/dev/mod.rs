@@ -21,6 +21,7 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::hooks::Nothing;
+use crate::observe::{self, Telemetry};
 use crate::run::{self, Running};
 
 use buyer::{Buyer, Method};
@@ -61,7 +62,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let chain = start_chain(&options, anvil, client.clone()).await?;
     let folder = Folder::new(&options.data_dir)?;
     let (config, port) = configure(&chain, &options, folder.path())?;
-    cli::start_log(&config.log);
+    observe::start_log(&config.log, &Telemetry::default());
     let running = run::start(config, Clock::system(), Arc::new(Nothing)).await?;
     let facilitator = format!("http://127.0.0.1:{}", running.address.port());
     debug_assert!(port == 0 || port == running.address.port());
@@ -130,7 +131,10 @@ fn configure(chain: &Chain, options: &Options, folder: &Path) -> anyhow::Result<
         ("EVM_PRIVATE_KEY", keys::key("signer", 0).to_string()),
         ("RUST_LOG", filter),
     ];
-    let mut config = Config::load(&Environment::from_iter(settings))?;
+    // Whoever only wants to see it pay has no use for metrics.
+    let metrics = options.once.then(|| ("METRICS_PORT", "off".to_owned()));
+    let settings = settings.into_iter().chain(metrics);
+    let mut config = Config::load(&settings.collect::<Environment>())?;
     config.server.port = port;
     for network in &mut config.evm.networks {
         // Blocks come with the transactions here.

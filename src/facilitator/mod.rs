@@ -6,6 +6,8 @@ mod delivery;
 mod readiness;
 mod reference;
 mod settle;
+mod standing;
+mod survey;
 mod verify;
 mod view;
 
@@ -18,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::hooks::Hooks;
+use crate::observe;
 use crate::protocol::request::Malformed;
 use crate::protocol::response::SupportedResponse;
 use crate::protocol::{Network, Payment, request};
@@ -27,6 +30,7 @@ use crate::store::{Settlement, Store};
 pub use answer::{Answer, Outcome, Verdict};
 pub use caller::Caller;
 pub use readiness::{Check, Readiness};
+pub use survey::Survey;
 pub use view::SettlementView;
 
 /// What the money path needs from the rest of the house.
@@ -35,6 +39,8 @@ pub struct Parts {
     pub store: Store,
     pub clock: Clock,
     pub hooks: Arc<dyn Hooks>,
+    /// What is seen of the networks, for `/readyz`.
+    pub survey: Arc<Survey>,
     /// Version 1 names of the networks.
     pub network_names: BTreeMap<String, Network>,
     pub settle_timeout: Duration,
@@ -77,7 +83,7 @@ impl Facilitator {
     /// What is on record under an id, a payment key or a transaction.
     pub async fn settlements(&self, reference: &str) -> Result<Vec<SettlementView>, Unavailable> {
         let found = self.look_up(reference).await.map_err(|cause| {
-            crate::observe::store_trouble(&cause);
+            observe::store_trouble(&cause);
             Unavailable
         })?;
         Ok(found.into_iter().map(SettlementView::from).collect())
@@ -99,6 +105,15 @@ impl Facilitator {
 
     fn parse(&self, body: &[u8]) -> Result<Payment, Malformed> {
         request::parse(body, |name| self.parts.network_names.get(name).cloned())
+    }
+}
+
+/// What a payment is about, for metrics.
+fn asked(payment: &Payment) -> observe::Asked<'_> {
+    observe::Asked {
+        network: payment.requirements.network.as_str(),
+        scheme: &payment.requirements.scheme,
+        asset: &payment.requirements.asset,
     }
 }
 

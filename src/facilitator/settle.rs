@@ -1,12 +1,13 @@
 //! `/settle`: enqueue once, wait for the outcome, tell it once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
+use tracing::instrument;
 
 use super::delivery::DeliveryClaim;
 use super::verify::{is_same, payer_of, refuse_expired};
-use super::{Answer, Facilitator, Outcome, Request, malformed};
+use super::{Answer, Facilitator, Outcome, Request, asked, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
@@ -27,19 +28,25 @@ struct Waiter<'a> {
 }
 
 impl Facilitator {
+    #[instrument(skip_all)]
     pub async fn settle(&self, request: Request<'_>) -> Answer<Outcome> {
+        let started = Instant::now();
         let deadline = self.parts.clock.now().plus(self.parts.settle_timeout);
         let payment = match self.parse(request.body) {
             Ok(payment) => payment,
             Err(cause) => {
                 let (network, rejection) = malformed(cause);
-                return Answer {
-                    network,
-                    verdict: Outcome::Rejected {
-                        rejection,
-                        transaction: None,
-                    },
+                let verdict = Outcome::Rejected {
+                    rejection,
+                    transaction: None,
                 };
+                observe::settle_answered(
+                    observe::Asked::UNREAD,
+                    verdict.name(),
+                    verdict.reason(),
+                    started.elapsed(),
+                );
+                return Answer { network, verdict };
             }
         };
         let verdict = match self.settle_payment(&payment, request, deadline).await {
@@ -50,7 +57,12 @@ impl Facilitator {
             },
             Err(Refusal::Unavailable(cause)) => Outcome::Unavailable(cause),
         };
-        observe::settle_answered(&payment.wire_network, verdict.name(), verdict.reason());
+        observe::settle_answered(
+            asked(&payment),
+            verdict.name(),
+            verdict.reason(),
+            started.elapsed(),
+        );
         Answer {
             network: payment.wire_network,
             verdict,
@@ -129,6 +141,7 @@ impl Facilitator {
     }
 
     /// Waits for the outcome until the deadline. The settlement goes on whether or not anybody waits.
+    #[instrument(skip_all)]
     async fn wait(&self, id: &str, waiter: &mut Waiter<'_>) -> Outcome {
         let bell = self.parts.store.settlement_bell(id);
         let delivery = Delivery::new(

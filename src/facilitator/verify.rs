@@ -1,21 +1,31 @@
 //! `/verify`: every check, no effect.
 
-use super::{Answer, Facilitator, Request, Verdict, malformed};
+use std::time::Instant;
+
+use tracing::instrument;
+
+use super::{Answer, Facilitator, Request, Verdict, asked, malformed};
 use crate::observe;
 use crate::protocol::{Payment, Reason};
 use crate::scheme::{Checked, Identity, Refusal, Rejection};
 use crate::store::{Settlement, Stage};
 
 impl Facilitator {
+    #[instrument(skip_all)]
     pub async fn verify(&self, request: Request<'_>) -> Answer<Verdict> {
+        let started = Instant::now();
         let payment = match self.parse(request.body) {
             Ok(payment) => payment,
             Err(cause) => {
                 let (network, rejection) = malformed(cause);
-                return Answer {
-                    network,
-                    verdict: Verdict::Rejected(rejection),
-                };
+                let verdict = Verdict::Rejected(rejection);
+                observe::verified(
+                    observe::Asked::UNREAD,
+                    verdict.name(),
+                    verdict.reason(),
+                    started.elapsed(),
+                );
+                return Answer { network, verdict };
             }
         };
         let verdict = match self.verify_payment(&payment).await {
@@ -23,11 +33,12 @@ impl Facilitator {
             Err(Refusal::Rejected(rejection)) => Verdict::Rejected(rejection),
             Err(Refusal::Unavailable(cause)) => Verdict::Unavailable(cause),
         };
-        let reason = match &verdict {
-            Verdict::Rejected(rejection) => Some(rejection.reason.as_str()),
-            Verdict::Valid { .. } | Verdict::Unavailable(_) => None,
-        };
-        observe::verified(&payment.wire_network, reason);
+        observe::verified(
+            asked(&payment),
+            verdict.name(),
+            verdict.reason(),
+            started.elapsed(),
+        );
         Answer {
             network: payment.wire_network,
             verdict,

@@ -13,6 +13,7 @@ mod error;
 mod extract;
 mod health;
 mod home;
+mod metrics;
 mod problem;
 mod request_id;
 mod router;
@@ -26,5 +27,6 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use metrics::{router as metrics_router, server as metrics_server};
 pub use router::router;
 pub use server::{Drained, bind, serve};

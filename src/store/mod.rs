@@ -8,6 +8,7 @@ mod queue;
 mod reconcile;
 mod row;
 mod settlements;
+mod survey;
 mod transactions;
 mod watch;
 
@@ -28,6 +29,7 @@ pub use outcomes::{Block, Mined, Verdict};
 pub use reconcile::{Difference, DifferenceKind, FinalTransaction, KnownNonces, Spent};
 pub use row::{Delivered, Proof, Settlement, Stage};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
+pub use survey::{Connections, Cost, LaneRow, Waiting};
 pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
 pub use watch::NotFinal;
 

@@ -27,7 +27,7 @@ use super::router::enclose;
 use super::{Drained, bind, router, serve};
 use crate::clock::Clock;
 use crate::config::{Auth, Cors, Server, Settle};
-use crate::facilitator::{Facilitator, Parts};
+use crate::facilitator::{Facilitator, Parts, Survey};
 use crate::hooks;
 use crate::scheme::Registry;
 use crate::secret::Secret;
@@ -39,15 +39,18 @@ async fn facilitator() -> Arc<Facilitator> {
     let memory = Secret::new("sqlite::memory:");
     let store = Store::connect(&memory, 1, clock.clone()).await.unwrap();
     store.migrate().await.unwrap();
+    let draining = CancellationToken::new();
+    let survey = Survey::new(store.clone(), clock.clone(), Vec::new(), draining.clone());
     Arc::new(Facilitator::new(Parts {
         schemes: Registry::default(),
         store,
+        survey: Arc::new(survey),
         clock,
         hooks: Arc::new(hooks::Nothing),
         network_names: BTreeMap::new(),
         settle_timeout: Duration::from_secs(20),
         tasks: TaskTracker::new(),
-        draining: CancellationToken::new(),
+        draining,
     }))
 }
 

@@ -39,6 +39,7 @@ impl Settings {
         let database = format!("sqlite://{}/facilitator.db", this.folder.path().display());
         this.set("HOST", "127.0.0.1")
             .set("PORT", "0")
+            .set("METRICS_PORT", "off")
             .set("EVM_NETWORKS", "base-sepolia")
             .set("EVM_RPC_URL_BASE_SEPOLIA", rpc_url)
             .set("NETWORKS_FILE", &file.display().to_string())

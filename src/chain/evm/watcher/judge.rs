@@ -59,7 +59,14 @@ impl Watcher {
             l1_fee: receipt.l1_fee.map_or(0, |fee| fee.saturating_to()),
         };
         if self.chain.store.mined(&mined, &verdicts).await? {
-            observe::mined(&self.chain.config.network, &mined, &verdicts);
+            observe::mined(observe::Landing {
+                network: &self.chain.config.network,
+                transaction,
+                mined: &mined,
+                settlements: &settlements,
+                verdicts: &verdicts,
+                now: self.chain.clock.now(),
+            });
         }
         Ok(())
     }
