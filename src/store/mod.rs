@@ -2,9 +2,12 @@
 
 mod bells;
 mod exposures;
+mod fees;
+mod keys;
 mod lanes;
 mod outcomes;
 mod queue;
+mod quotas;
 mod row;
 mod settlements;
 mod transactions;
@@ -22,8 +25,11 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 
 pub use bells::{Bell, POLL};
+pub use fees::{Fees, FeesToday, Spenders};
+pub use keys::{Added, ApiKey, KEYS_MAX};
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
+pub use quotas::{Quota, UnderWay, Whose};
 pub use row::{Delivered, Proof, Settlement, Stage};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
 pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
@@ -150,11 +156,14 @@ async fn prepare_sqlite(connection: &mut sqlx::AnyConnection) -> sqlx::Result<()
 
 /// The migrations, embedded. Never edit one after a release.
 fn migrator() -> Migrator {
-    let texts = [(
-        1,
-        "settlements",
-        include_str!("../../migrations/0001_settlements.sql"),
-    )];
+    let texts = [
+        (
+            1,
+            "settlements",
+            include_str!("../../migrations/0001_settlements.sql"),
+        ),
+        (3, "keys", include_str!("../../migrations/0003_keys.sql")),
+    ];
     let migrations = texts.map(|(version, name, sql)| {
         Migration::new(
             version,

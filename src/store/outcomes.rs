@@ -3,7 +3,7 @@
 use sqlx::{Any, Row, Transaction};
 
 use super::transactions::to_i64;
-use super::{NotFinal, Result, Settlement, Stage, Store};
+use super::{NotFinal, Result, Settlement, Stage, Store, fees};
 use crate::clock::UnixMillis;
 use crate::protocol::Reason;
 
@@ -30,7 +30,7 @@ pub struct Mined {
 }
 
 impl Mined {
-    fn cost_gwei(&self) -> i64 {
+    pub(super) fn cost_gwei(&self) -> i64 {
         let wei = u128::from(self.gas_used)
             .saturating_mul(self.gas_price)
             .saturating_add(self.l1_fee);
@@ -92,6 +92,7 @@ impl Store {
             self.today(),
         )
         .await?;
+        fees::book(&mut tx, mined, verdicts, self.today()).await?;
         for (id, verdict) in verdicts {
             conclude(&mut tx, id, None, verdict, self.now()).await?;
         }
@@ -161,6 +162,7 @@ impl Store {
             self.today(),
         )
         .await?;
+        fees::unbook(&mut tx, &was.transaction_id).await?;
         let rows = sqlx::query(
             "update settlements set state = 'submitted', transaction_hash = coalesce((select hash from attempts where transaction_id = $4 \
              and role = 'payment' order by number desc limit 1), $1), log_index = null, block_number = null, \
