@@ -1,4 +1,6 @@
-//! The commands: `serve` (the default), `dev`, `migrate`, `healthcheck`.
+//! The commands: `serve` (the default), `dev`, `migrate`, `keys`, `healthcheck`.
+
+mod keys;
 
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -32,6 +34,8 @@ enum Command {
     Dev(dev::Options),
     /// Bring the database up to date and exit.
     Migrate,
+    /// Make, list and revoke API keys.
+    Keys(keys::Options),
     /// Ask the service on this machine whether it is up; exit code 0 or 1.
     Healthcheck,
 }
@@ -51,6 +55,7 @@ pub fn main() -> ExitCode {
             Command::Serve => serve().await,
             Command::Dev(options) => dev::run(options).await,
             Command::Migrate => migrate().await,
+            Command::Keys(options) => keys::run(options).await,
             Command::Healthcheck => healthcheck().await,
         }
     });

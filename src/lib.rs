@@ -13,6 +13,7 @@ pub mod http;
 pub mod lifecycle;
 pub mod observe;
 pub mod protocol;
+pub mod reload;
 pub mod run;
 pub mod scheme;
 pub mod secret;

@@ -31,6 +31,11 @@ pub fn cannot_accept(cause: &std::io::Error) {
     warn!(%cause, "connections cannot be accepted");
 }
 
+/// At debug level: whoever does this does it often.
+pub fn too_many_connections() {
+    debug!("a connection was closed: its address has too many");
+}
+
 pub fn answered(status: u16, latency: std::time::Duration) {
     let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
     debug!(http.status = status, latency_ms, "a request was answered");
@@ -163,6 +168,25 @@ pub fn concluded(network: &Network, id: &str, verdict: &Verdict) {
             warn!(payment.network = %network, settlement.id = id, "a payment goes back into the queue");
         }
     }
+}
+
+/// A request met a limit; at debug level, for there may be many.
+pub fn limited(network: &str, reason: &str) {
+    debug!(
+        payment.network = network,
+        reason, "a request met a limit of this service"
+    );
+}
+
+pub fn reloaded(file: &str) {
+    info!(file, "a file was read again");
+}
+
+pub fn not_reloaded(file: &str, problem: &str) {
+    error!(
+        file,
+        problem, "a file could not be read again; what it said before still holds"
+    );
 }
 
 pub fn verified(network: &str, reason: Option<&str>) {

@@ -1,5 +1,6 @@
 //! The only wiring: Config → Store → Chains → Registry → Facilitator → lanes, watchers, server. Tests call it too.
 
+mod access;
 mod evm;
 mod svm;
 
@@ -61,6 +62,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         clock: clock.clone(),
         hooks: Arc::clone(&hooks),
     };
+    let access = access::Access::open(&config, &shared).await?;
     let evm = evm::Family::new(&config.evm, &shared)?;
     let svm = svm::Family::new(&config.svm, &shared)?;
     let facilitator = Arc::new(Facilitator::new(Parts {
@@ -69,6 +71,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         clock,
         hooks,
         network_names: network_names(&config),
+        limits: access.limits(&config, &shared),
         settle_timeout: config.settle.timeout,
         tasks: lifecycle.tasks().clone(),
         draining: lifecycle.draining(),
@@ -79,13 +82,13 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
             config.server.host, config.server.port
         )
     })?;
-    let router = http::router(
+    let house = http::House {
         facilitator,
-        &config.server,
-        &config.auth,
-        &config.settle,
-        lifecycle.draining(),
-    );
+        keyring: access.keyring(),
+        draining: lifecycle.draining(),
+    };
+    let router = http::router(house, &config.server, &config.auth, &config.settle);
+    access.start(&lifecycle, &shared);
     evm.start(&lifecycle);
     svm.start(&lifecycle);
     let (closing, notice) = (lifecycle.closing(), config.server.drain_notice);

@@ -5,13 +5,14 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::delivery::DeliveryClaim;
+use super::limits::{Kind, Parties, Reserved};
 use super::verify::{is_same, refuse_expired};
 use super::{Answer, Facilitator, Outcome, Request, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
 use crate::protocol::{Payment, Reason};
-use crate::scheme::{self, Identity, Refusal, Rejection};
+use crate::scheme::{self, Checked, Identity, Refusal, Rejection, Verified};
 use crate::store::{Delivered, Delivery, Enqueued, POLL, Proof, Settlement, Stage};
 
 /// How long past its deadline a request tries to end in order.
@@ -29,18 +30,13 @@ struct Waiter<'a> {
 impl Facilitator {
     pub async fn settle(&self, request: Request<'_>) -> Answer<Outcome> {
         let deadline = self.parts.clock.now().plus(self.parts.settle_timeout);
+        let _seat = match self.admit(request, Kind::Settle) {
+            Ok(seat) => seat,
+            Err(refused) => return never_begun(refused),
+        };
         let payment = match self.parse(request.body) {
             Ok(payment) => payment,
-            Err(cause) => {
-                let (network, rejection) = malformed(cause);
-                return Answer {
-                    network,
-                    verdict: Outcome::Rejected {
-                        rejection,
-                        transaction: None,
-                    },
-                };
-            }
+            Err(cause) => return never_begun(malformed(cause)),
         };
         let verdict = match self.settle_payment(&payment, request, deadline).await {
             Ok(outcome) => outcome,
@@ -63,7 +59,7 @@ impl Facilitator {
         request: Request<'_>,
         deadline: UnixMillis,
     ) -> Result<Outcome, Refusal> {
-        let checked = self.check(payment)?;
+        let checked = self.check(payment, request.caller)?;
         let identity = checked.identity().clone();
         let waiter = Waiter {
             request,
@@ -78,14 +74,9 @@ impl Facilitator {
         if self.parts.draining.is_cancelled() {
             return Err(Refusal::Unavailable("shutting down".to_owned()));
         }
-        let patience = self.parts.clock.now().until(deadline);
-        let Ok(verified) = timeout(patience, checked.verify()).await else {
-            return Err(Refusal::Unavailable(
-                "the chain did not answer in time".to_owned(),
-            ));
-        };
-        let verified = match verified {
-            Ok(verified) => verified,
+        let parties = Parties::of(payment, &identity.payer, request.caller);
+        let (verified, reserved) = match self.accept(checked, &parties, deadline).await {
+            Ok(accepted) => accepted,
             Err(refusal) => {
                 return match self.on_record_meanwhile(&refusal, &identity).await? {
                     Some(row) => Ok(self.join(&row, &identity, &waiter).await),
@@ -105,14 +96,36 @@ impl Facilitator {
                 Ok(self.wait(&id, &waiter).await)
             }
             // Somebody was first while we verified.
-            Ok(Enqueued::Known) => match self.on_record(&identity).await? {
-                Some(row) => Ok(self.join(&row, &identity, &waiter).await),
-                None => Err(Refusal::Unavailable(
-                    "the queue was full; try again".to_owned(),
-                )),
-            },
+            Ok(Enqueued::Known) => {
+                self.parts.limits.give_back(reserved).await;
+                match self.on_record(&identity).await? {
+                    Some(row) => Ok(self.join(&row, &identity, &waiter).await),
+                    None => Err(Refusal::Unavailable(
+                        "the queue was full; try again".to_owned(),
+                    )),
+                }
+            }
             Err(cause) => Err(unavailable(&cause)),
         }
+    }
+
+    /// Asks the chain about a new payment, between a look at the limits and taking from them.
+    async fn accept(
+        &self,
+        checked: Box<dyn Checked>,
+        parties: &Parties<'_>,
+        deadline: UnixMillis,
+    ) -> Result<(Verified, Reserved), Refusal> {
+        self.parts.limits.room(parties).await?;
+        let patience = self.parts.clock.now().until(deadline);
+        let Ok(verified) = timeout(patience, checked.verify()).await else {
+            return Err(Refusal::Unavailable(
+                "the chain did not answer in time".to_owned(),
+            ));
+        };
+        let verified = verified?;
+        let reserved = self.parts.limits.reserve(parties).await?;
+        Ok((verified, reserved))
     }
 
     async fn join(&self, row: &Settlement, identity: &Identity, waiter: &Waiter<'_>) -> Outcome {
@@ -292,6 +305,17 @@ fn is_replay(delivered: &Delivered, request: Request<'_>) -> bool {
         && delivered.caller == request.caller.as_str()
         && request.idempotency_key.is_some()
         && delivered.idempotency_key.as_deref() == request.idempotency_key
+}
+
+/// The answer to a request that is no payment, or one too many.
+fn never_begun((network, rejection): (String, Rejection)) -> Answer<Outcome> {
+    Answer {
+        network,
+        verdict: Outcome::Rejected {
+            rejection,
+            transaction: None,
+        },
+    }
 }
 
 fn other_payment(waiter: &Waiter<'_>) -> Outcome {

@@ -1,6 +1,7 @@
 //! `/verify`: every check, no effect.
 
-use super::{Answer, Facilitator, Request, Verdict, malformed};
+use super::limits::{Kind, Parties};
+use super::{Answer, Caller, Facilitator, Request, Verdict, malformed};
 use crate::observe;
 use crate::protocol::{Payment, Reason};
 use crate::scheme::{Checked, Identity, Refusal, Rejection};
@@ -8,6 +9,15 @@ use crate::store::{Settlement, Stage};
 
 impl Facilitator {
     pub async fn verify(&self, request: Request<'_>) -> Answer<Verdict> {
+        let _seat = match self.admit(request, Kind::Verify) {
+            Ok(seat) => seat,
+            Err((network, rejection)) => {
+                return Answer {
+                    network,
+                    verdict: Verdict::Rejected(rejection),
+                };
+            }
+        };
         let payment = match self.parse(request.body) {
             Ok(payment) => payment,
             Err(cause) => {
@@ -18,7 +28,7 @@ impl Facilitator {
                 };
             }
         };
-        let verdict = match self.verify_payment(&payment).await {
+        let verdict = match self.verify_payment(&payment, request.caller).await {
             Ok(payer) => Verdict::Valid { payer },
             Err(Refusal::Rejected(rejection)) => Verdict::Rejected(rejection),
             Err(Refusal::Unavailable(cause)) => Verdict::Unavailable(cause),
@@ -34,16 +44,22 @@ impl Facilitator {
         }
     }
 
-    async fn verify_payment(&self, payment: &Payment) -> Result<String, Refusal> {
-        let checked = self.check(payment)?;
+    async fn verify_payment(&self, payment: &Payment, caller: &Caller) -> Result<String, Refusal> {
+        let checked = self.check(payment, caller)?;
         let (identity, expired) = (checked.identity().clone(), checked.expired());
         let verdict = |row| verdict_on_record(&row, &identity, expired).map_err(Refusal::Rejected);
         if let Some(row) = self.on_record(&identity).await? {
             return verdict(row);
         }
         refuse_expired(checked.as_ref())?;
+        let parties = Parties::of(payment, &identity.payer, caller);
+        let (limits, refused) = (&self.parts.limits, Refusal::Rejected);
+        limits.payer_may_verify(&parties).map_err(refused)?;
         match checked.verify().await {
-            Ok(verified) => Ok(verified.payer().to_owned()),
+            Ok(verified) => {
+                limits.payer_verified(&parties);
+                Ok(verified.payer().to_owned())
+            }
             Err(refusal) => match self.on_record_meanwhile(&refusal, &identity).await? {
                 Some(row) => verdict(row),
                 None => Err(refusal),
@@ -52,7 +68,12 @@ impl Facilitator {
     }
 
     /// The in-process checks. A failure of the window alone is not final yet: a payment on record answers first.
-    pub(super) fn check(&self, payment: &Payment) -> Result<Box<dyn Checked>, Refusal> {
+    pub(super) fn check(
+        &self,
+        payment: &Payment,
+        caller: &Caller,
+    ) -> Result<Box<dyn Checked>, Refusal> {
+        caller.permits(payment).map_err(Refusal::Rejected)?;
         let checked = self
             .parts
             .schemes

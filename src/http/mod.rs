@@ -16,6 +16,7 @@ mod home;
 mod problem;
 mod request_id;
 mod router;
+mod seats;
 mod server;
 mod settle;
 mod settlements;
@@ -26,5 +27,6 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use router::router;
+pub use auth::{Keyring, NewKey};
+pub use router::{House, router};
 pub use server::{Drained, bind, serve};

@@ -1,73 +1,136 @@
-//! Bearer tokens. The id of the token is passed on, the token is not.
+//! Who is at the door: bearer tokens of the configuration and keys of the database. The id of a key is passed on, the key is not.
 
-use axum::http::{HeaderMap, header};
+mod address;
+mod keyring;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderName, header};
 use sha2::{Digest, Sha256};
 
 use crate::config;
-use crate::facilitator::Caller;
+use crate::facilitator::{Caller, Grant, Scope};
 use crate::secret::Secret;
 
-/// The tokens that open `/verify`, `/settle` and `/settlements`; none of them, and nobody needs one.
+pub(super) use address::{Peer, client};
+pub use keyring::{Keyring, NewKey};
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// What opens `/verify`, `/settle` and `/settlements`; without tokens and keys, nobody needs one.
 #[derive(Debug, Clone)]
 pub(super) struct Guard {
-    keys: Vec<Key>,
+    tokens: Vec<Token>,
+    keyring: Option<Arc<Keyring>>,
 }
 
 #[derive(Debug, Clone)]
-struct Key {
+struct Token {
     token: Secret,
-    caller: Caller,
+    grant: Arc<Grant>,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// Nothing valid was shown.
+    Unknown,
+    /// Whether it is valid cannot be told now.
+    Unavailable,
 }
 
 impl Guard {
-    pub(super) fn new(auth: &config::Auth) -> Self {
-        let key = |token: &Secret| Key {
+    pub(super) fn new(auth: &config::Auth, keyring: Option<Arc<Keyring>>) -> Self {
+        let token = |token: &Secret| Token {
             token: token.clone(),
-            caller: Caller::Key(id(token)),
+            grant: Arc::new(everything(token)),
         };
         Self {
-            keys: auth.tokens.iter().map(key).collect(),
+            tokens: auth.tokens.iter().map(token).collect(),
+            keyring,
         }
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.keys.is_empty()
+        self.tokens.is_empty() && self.keyring.is_none()
     }
 
-    /// Who asks; `None` when a token is needed and none of ours was shown. Every token is compared, so that time tells nothing about which matched.
-    pub(super) fn admit(&self, headers: &HeaderMap) -> Option<Caller> {
+    /// Who asks. Every token is compared, so that time tells nothing about which matched.
+    pub(super) fn admit(
+        &self,
+        headers: &HeaderMap,
+        address: Option<IpAddr>,
+    ) -> Result<Caller, Denied> {
         if self.is_open() {
-            return Some(Caller::Anonymous);
+            return Ok(Caller::anonymous(address));
         }
-        let shown = bearer(headers)?;
-        self.keys.iter().fold(None, |admitted, key| {
-            if key.token.matches(shown) {
-                Some(key.caller.clone())
+        let shown = shown(headers).ok_or(Denied::Unknown)?;
+        let admitted = self.tokens.iter().fold(None, |admitted, known| {
+            if known.token.matches(shown) {
+                Some(&known.grant)
             } else {
                 admitted
             }
-        })
+        });
+        let grant = match (admitted, &self.keyring) {
+            (Some(grant), _) => Arc::clone(grant),
+            (None, Some(keyring)) => keyring.admit(shown)?,
+            (None, None) => return Err(Denied::Unknown),
+        };
+        Ok(Caller::with_key(grant, address))
     }
 }
 
-/// The token of the one `Authorization: Bearer` header; two such headers are none.
+/// The operator's own callers. What an operator does beyond takes a key made for it.
+fn everything(token: &Secret) -> Grant {
+    Grant {
+        id: id(token),
+        scopes: vec![Scope::Verify, Scope::Settle],
+        pay_to: Vec::new(),
+        networks: Vec::new(),
+        rate: None,
+        daily: None,
+        is_tenant: false,
+    }
+}
+
+/// The one credential that a request shows; two are none.
+fn shown(headers: &HeaderMap) -> Option<&str> {
+    let named = headers.contains_key(header::AUTHORIZATION);
+    match (named, headers.contains_key(API_KEY)) {
+        (true, false) => bearer(headers),
+        (false, true) => one(headers, &API_KEY).map(str::trim),
+        (true, true) | (false, false) => None,
+    }
+    .filter(|shown| !shown.is_empty())
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    let (scheme, token) = one(headers, &header::AUTHORIZATION)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        (None, _) | (Some(_), Some(_)) => None,
+    }
 }
 
 /// The first 8 bytes of the token's SHA-256: enough to tell callers apart, nothing to log in with.
 fn id(token: &Secret) -> String {
+    hex(Sha256::digest(token.expose().as_bytes())
+        .get(..8)
+        .unwrap_or_default())
+}
+
+fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    let digest = Sha256::digest(token.expose().as_bytes());
-    digest.iter().take(8).fold(String::new(), |mut id, byte| {
-        write!(id, "{byte:02x}").expect("a String takes every write");
-        id
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes every write");
+        text
     })
 }
 
@@ -79,25 +142,44 @@ mod tests {
 
     fn guard(tokens: &[&str]) -> Guard {
         let tokens = tokens.iter().copied().map(Secret::new).collect();
-        Guard::new(&config::Auth { tokens })
+        let api_keys = false;
+        Guard::new(&config::Auth { tokens, api_keys }, None)
     }
 
-    fn admit(guard: &Guard, authorization: &[&str]) -> Option<Caller> {
+    fn admit(guard: &Guard, shown: &[(&str, &str)]) -> Option<String> {
         let mut headers = HeaderMap::new();
-        for value in authorization {
-            headers.append(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+        for (name, value) in shown {
+            let name: HeaderName = name.parse().unwrap();
+            headers.append(name, HeaderValue::from_str(value).unwrap());
         }
-        guard.admit(&headers)
+        let caller = guard.admit(&headers, None).ok()?;
+        Some(caller.as_str().to_owned())
+    }
+
+    fn bearer_of(guard: &Guard, values: &[&str]) -> Option<String> {
+        let shown: Vec<_> = values.iter().map(|v| ("authorization", *v)).collect();
+        admit(guard, &shown)
     }
 
     #[test]
     fn admits_the_bearer_of_any_of_its_tokens() {
         let guard = guard(&["alpha", "beta"]);
-        let alpha = Caller::Key("8ed3f6ad685b959e".to_owned());
-        assert_eq!(admit(&guard, &["Bearer alpha"]), Some(alpha.clone()));
-        assert_eq!(admit(&guard, &["bearer  alpha "]), Some(alpha.clone()));
-        let beta = admit(&guard, &["BEARER beta"]).unwrap();
-        assert_ne!(beta, alpha);
+        let alpha = Some("8ed3f6ad685b959e".to_owned());
+        assert_eq!(bearer_of(&guard, &["Bearer alpha"]), alpha);
+        assert_eq!(bearer_of(&guard, &["bearer  alpha "]), alpha);
+        assert_eq!(admit(&guard, &[("x-api-key", " alpha")]), alpha);
+        let beta = bearer_of(&guard, &["BEARER beta"]);
+        assert!(beta.is_some() && beta != alpha);
+    }
+
+    #[test]
+    fn a_token_of_the_configuration_is_no_operators_key() {
+        let guard = guard(&["alpha"]);
+        let mut headers = HeaderMap::new();
+        headers.insert(API_KEY, HeaderValue::from_static("alpha"));
+        let caller = guard.admit(&headers, None).unwrap();
+        assert!(caller.may(Scope::Verify) && caller.may(Scope::Settle));
+        assert!(!caller.may(Scope::Admin));
     }
 
     #[test]
@@ -114,16 +196,22 @@ mod tests {
             &["alpha"],
             &["Bearer alpha", "Bearer alpha"],
         ] {
+            assert_eq!(bearer_of(&guard, bad), None, "{bad:?}");
+        }
+        for bad in [
+            &[("x-api-key", "")][..],
+            &[("x-api-key", "Bearer alpha")],
+            &[("x-api-key", "alpha"), ("x-api-key", "alpha")],
+            &[("x-api-key", "alpha"), ("authorization", "Bearer alpha")],
+        ] {
             assert_eq!(admit(&guard, bad), None, "{bad:?}");
         }
     }
 
     #[test]
     fn is_open_without_tokens_and_then_knows_nobody() {
-        assert_eq!(
-            admit(&guard(&[]), &["Bearer alpha"]),
-            Some(Caller::Anonymous)
-        );
+        let anonymous = Some("anonymous".to_owned());
+        assert_eq!(bearer_of(&guard(&[]), &["Bearer alpha"]), anonymous);
     }
 
     #[test]
