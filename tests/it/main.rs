@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod access;
 mod clients;
 mod cost;
 mod crash;
