@@ -64,6 +64,18 @@ fn a_mainnet_needs_callers_who_prove_who_they_are() {
 }
 
 #[test]
+fn keys_of_the_database_prove_that_too() {
+    let mut pairs = without("BEARER_TOKEN");
+    pairs.push(("API_KEYS", "on"));
+    assert_eq!(notes(pairs.clone()), Vec::<String>::new());
+    pairs.push(("SETTLE_AUTH", "off"));
+    assert_eq!(
+        problems(pairs),
+        ["SETTLE_AUTH is off while API_KEYS is on; change one of them"]
+    );
+}
+
+#[test]
 fn an_unknown_chain_is_treated_as_real_money() {
     let pairs = vec![
         ("EVM_NETWORKS", "eip155:1234"),
