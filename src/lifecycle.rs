@@ -111,6 +111,6 @@ pub async fn hung_up() {
         return std::future::pending().await;
     };
     if hangups.recv().await.is_none() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

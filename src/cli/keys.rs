@@ -12,6 +12,7 @@ use crate::config::{self, Config, Environment};
 use crate::facilitator::Scope;
 use crate::http::NewKey;
 use crate::protocol::Network;
+use crate::run;
 use crate::store::{Added, ApiKey, KEYS_MAX, Store};
 
 /// Keys that `list` shows.
@@ -62,7 +63,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let store = Store::connect(&config.store.url, 1, Clock::system())
         .await
         .context("opening the database (DATABASE_URL)")?;
-    store.migrate().await.context("migrating the database")?;
+    run::prepare(&store, config.store.auto_migrate).await?;
     let done = match options.command {
         Command::Create(create) => create_key(&store, &config, create).await,
         Command::List => list(&store).await,

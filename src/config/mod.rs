@@ -30,6 +30,7 @@ pub use cidr::Cidr;
 pub use environment::Environment;
 pub use limits::Limits;
 pub use problem::{Problem, Problems};
+pub use summary::host;
 pub use svm::TOKEN_2022_EXTENSIONS;
 pub use value::address as evm_address;
 
@@ -86,6 +87,8 @@ pub struct Store {
     /// `sqlite://…` or `postgres://…`; it may hold a password.
     pub url: Secret,
     pub max_connections: u32,
+    /// Whether a start brings the schema up to date; else it refuses one that is not.
+    pub auto_migrate: bool,
 }
 
 #[derive(Debug, Clone)]
