@@ -124,7 +124,11 @@ impl Facilitator {
             ));
         };
         let verified = verified?;
-        let reserved = self.parts.limits.reserve(parties).await?;
+        let paid = parties.paid_by(verified.payer());
+        if !parties.knows_payer() {
+            self.parts.limits.room(&paid).await?;
+        }
+        let reserved = self.parts.limits.reserve(&paid).await?;
         Ok((verified, reserved))
     }
 

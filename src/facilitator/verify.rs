@@ -57,7 +57,11 @@ impl Facilitator {
         limits.payer_may_verify(&parties).map_err(refused)?;
         match checked.verify().await {
             Ok(verified) => {
-                limits.payer_verified(&parties);
+                let payer = parties.paid_by(verified.payer());
+                let counted = limits.payer_verified(&payer);
+                if !parties.knows_payer() {
+                    counted.map_err(refused)?;
+                }
                 Ok(verified.payer().to_owned())
             }
             Err(refusal) => match self.on_record_meanwhile(&refusal, &identity).await? {

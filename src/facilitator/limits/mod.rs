@@ -53,6 +53,7 @@ pub(super) struct Parties<'a> {
     caller: &'a Caller,
     network: Network,
     asset: String,
+    /// Empty where only the chain can tell: a smart wallet's on Solana.
     payer: String,
     pay_to: String,
 }
@@ -74,9 +75,23 @@ impl<'a> Parties<'a> {
         }
     }
 
-    fn payer_subject(&self) -> String {
+    /// The same with the payer that the chain told.
+    pub(super) fn paid_by(&self, payer: &str) -> Self {
+        Self {
+            payer: normal(payer),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn knows_payer(&self) -> bool {
+        !self.payer.is_empty()
+    }
+
+    /// Whose limits a payer's are; `None` while nobody is known.
+    fn payer_subject(&self) -> Option<String> {
         let family = self.network.as_str().split(':').next().unwrap_or_default();
-        format!("payer:{family}:{}", self.payer)
+        self.knows_payer()
+            .then(|| format!("payer:{family}:{}", self.payer))
     }
 }
 
@@ -135,26 +150,33 @@ impl Limits {
 
     /// Whether the payer may have another payment verified. Nothing is taken yet: whoever names a payer is not that payer.
     pub(super) fn payer_may_verify(&self, parties: &Parties<'_>) -> Result<(), Rejection> {
+        let Some(payer) = parties.payer_subject() else {
+            return Ok(());
+        };
         let rate = self.rules.current().payer.verify_per_minute;
-        let looked = self.verifies.look(&parties.payer_subject(), rate);
+        let looked = self.verifies.look(&payer, rate);
         looked.map_err(|wait| refusal::of(Whose::Payer, Cap::Verify, wait))
     }
 
-    /// Counts a verification for the payer whose payment was valid.
-    pub(super) fn payer_verified(&self, parties: &Parties<'_>) {
+    /// Counts a verification for the payer whose payment was valid. Others may have been faster since we looked: where the payer was known
+    /// then, this one is done all the same.
+    pub(super) fn payer_verified(&self, parties: &Parties<'_>) -> Result<(), Rejection> {
+        let Some(payer) = parties.payer_subject() else {
+            return Ok(());
+        };
         let rate = self.rules.current().payer.verify_per_minute;
-        // Others were faster since we looked: this one is done all the same.
-        let _ = self.verifies.take(&parties.payer_subject(), rate);
+        let taken = self.verifies.take(&payer, rate);
+        taken.map_err(|wait| refusal::of(Whose::Payer, Cap::Verify, wait))
     }
 
     /// Whether there is room for a new payment: a place in the queue, and gas to be spent for these. Takes nothing, and comes before the chain
     /// is asked.
     pub(super) async fn room(&self, parties: &Parties<'_>) -> Result<(), Refusal> {
         let rules = self.rules.current();
-        let looked = self
-            .settles
-            .look(&parties.payer_subject(), rules.payer.settle_per_minute);
-        looked.map_err(|wait| refused(refusal::of(Whose::Payer, Cap::Settle, wait)))?;
+        if let Some(payer) = parties.payer_subject() {
+            let looked = self.settles.look(&payer, rules.payer.settle_per_minute);
+            looked.map_err(|wait| refused(refusal::of(Whose::Payer, Cap::Settle, wait)))?;
+        }
         let spenders = Spenders {
             network: &parties.network,
             caller: parties.caller.as_str(),
@@ -202,8 +224,10 @@ impl Limits {
     pub(super) async fn reserve(&self, parties: &Parties<'_>) -> Result<Reserved, Refusal> {
         let rules = self.rules.current();
         let payer = parties.payer_subject();
-        let taken = self.settles.take(&payer, rules.payer.settle_per_minute);
-        taken.map_err(|wait| refused(refusal::of(Whose::Payer, Cap::Settle, wait)))?;
+        if let Some(payer) = &payer {
+            let taken = self.settles.take(payer, rules.payer.settle_per_minute);
+            taken.map_err(|wait| refused(refusal::of(Whose::Payer, Cap::Settle, wait)))?;
+        }
         let quotas = quotas(&rules, parties.caller, payer);
         let used_up = self.store.take_quotas(&quotas).await;
         self.refuse_used_up(used_up.map_err(|cause| unavailable(&cause))?)?;
@@ -266,18 +290,18 @@ fn refuse_crowd(
 }
 
 /// The daily numbers that a payment counts against.
-fn quotas(rules: &Rules, caller: &Caller, payer: String) -> Vec<Quota> {
+fn quotas(rules: &Rules, caller: &Caller, payer: Option<String>) -> Vec<Quota> {
     let daily = caller.grant().and_then(|grant| grant.daily);
     let own = daily.or(of_caller(rules, caller).settle_per_day);
     [
-        ("all".to_owned(), rules.all.settle_per_day),
-        (caller.subject(), own),
+        (Some("all".to_owned()), rules.all.settle_per_day),
+        (Some(caller.subject()), own),
         (payer, rules.payer.settle_per_day),
     ]
     .into_iter()
     .filter_map(|(subject, most)| {
         Some(Quota {
-            subject,
+            subject: subject?,
             most: most?,
         })
     })
