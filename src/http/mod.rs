@@ -17,6 +17,7 @@ mod metrics;
 mod problem;
 mod request_id;
 mod router;
+mod seats;
 mod server;
 mod settle;
 mod settlements;
@@ -27,6 +28,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use auth::{Keyring, NewKey};
 pub use metrics::{router as metrics_router, server as metrics_server};
-pub use router::router;
+pub use router::{House, router};
 pub use server::{Drained, bind, serve};

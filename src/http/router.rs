@@ -10,13 +10,13 @@ use axum::middleware;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
-use super::auth::Guard;
+use super::auth::{Guard, Keyring};
 use super::endpoint::Endpoint;
 use super::envelope::{catch, envelope};
 use super::error::{self, Problem};
 use super::extract::{self, BodyLimits};
 use super::{cors, health, home, settle, settlements, supported, verify};
-use crate::config;
+use crate::config::{self, Cidr};
 use crate::facilitator::Facilitator;
 
 /// What the handlers share.
@@ -24,24 +24,39 @@ use crate::facilitator::Facilitator;
 pub(super) struct App {
     pub(super) facilitator: Arc<Facilitator>,
     pub(super) guard: Arc<Guard>,
+    pub(super) trusted_proxies: Arc<[Cidr]>,
     pub(super) body_limits: BodyLimits,
     pub(super) pending: StatusCode,
     pub(super) base_path: Arc<str>,
     pub(super) draining: CancellationToken,
 }
 
-/// The whole service as one router. `draining` turns `/readyz` to 503; cancel it some seconds before the one given to [`serve`](super::serve)
-/// where a load balancer needs time to notice, or pass the same.
+/// What stands behind the door.
+pub struct House {
+    pub facilitator: Arc<Facilitator>,
+    /// The keys of the database, where they open the door.
+    pub keyring: Option<Arc<Keyring>>,
+    /// Turns `/readyz` to 503; cancel it some seconds before the one given to [`serve`](super::serve) where a load balancer needs time to
+    /// notice, or pass the same.
+    pub draining: CancellationToken,
+}
+
+/// The whole service as one router.
 pub fn router(
-    facilitator: Arc<Facilitator>,
+    house: House,
     server: &config::Server,
     auth: &config::Auth,
     settle: &config::Settle,
-    draining: CancellationToken,
 ) -> Router {
+    let House {
+        facilitator,
+        keyring,
+        draining,
+    } = house;
     let app = App {
         facilitator,
-        guard: Arc::new(Guard::new(auth)),
+        guard: Arc::new(Guard::new(auth, keyring)),
+        trusted_proxies: server.trusted_proxies.as_slice().into(),
         body_limits: BodyLimits {
             bytes: server.body_limit,
             time: server.read_timeout,

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod access;
 mod check;
 mod clients;
 mod cost;

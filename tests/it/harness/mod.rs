@@ -4,6 +4,7 @@ pub(crate) mod binary;
 pub(crate) mod chain;
 pub(crate) mod facilitator;
 pub(crate) mod http;
+pub(crate) mod keyring;
 pub(crate) mod ledger;
 pub(crate) mod mint;
 pub(crate) mod npm;
