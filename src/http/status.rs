@@ -105,7 +105,6 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | R::InvalidExactSvmComputeUnitsTooHigh
         | R::InvalidExactSvmPriorityFeeTooHigh
         | R::InvalidExactSvmSmartWalletSimulationFailed
-        | R::InvalidExactSvmCannotDeriveDestination
         | R::InvalidExactSvmNoTransferInSimulation
         | R::InvalidExactSvmTransferMismatch
         | R::InvalidExactSvmMultipleMatchingTransfers => StatusCode::OK,

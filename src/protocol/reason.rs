@@ -132,7 +132,6 @@ reasons! {
     InvalidExactSvmComputeUnitsTooHigh = "invalid_exact_svm_smart_wallet_compute_units_too_high",
     InvalidExactSvmPriorityFeeTooHigh = "invalid_exact_svm_smart_wallet_priority_fee_too_high",
     InvalidExactSvmSmartWalletSimulationFailed = "invalid_exact_svm_smart_wallet_simulation_failed",
-    InvalidExactSvmCannotDeriveDestination = "invalid_exact_svm_smart_wallet_cannot_derive_destination_ata",
     InvalidExactSvmNoTransferInSimulation = "invalid_exact_svm_smart_wallet_no_transfer_in_simulation",
     InvalidExactSvmTransferMismatch = "invalid_exact_svm_smart_wallet_transfer_mismatch",
     InvalidExactSvmMultipleMatchingTransfers = "invalid_exact_svm_smart_wallet_multiple_matching_transfers",

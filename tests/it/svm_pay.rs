@@ -120,10 +120,14 @@ async fn what_nodes_forget_is_sent_again() {
 async fn what_can_never_land_expires_and_is_pending_until_then() {
     let world = SvmWorld::with(Mint::token(), |it| it.set("SETTLE_TIMEOUT_MS", "1500")).await;
     let request = SvmRequest::new(&world).await;
+    let other = SvmRequest::new(&world).await;
+    let in_version_1 = world.terms.v1("solana-devnet", &other.transaction);
     world.ledger.swallow(1_000_000).await;
 
-    let pending = world.client.settle(&request.body).await;
-    assert_eq!(failure(&pending, "settlement_pending"), request.id);
+    for (request, body) in [(&request, &request.body), (&other, &in_version_1)] {
+        let pending = world.client.settle(body).await;
+        assert_eq!(failure(&pending, "settlement_pending"), request.id);
+    }
     world.ledger.expire_blockhash().await;
     // Past by the confirmed height; the finalized one, and what our row leaves for doubt, come later.
     sleep(Duration::from_secs(3)).await;
@@ -131,13 +135,21 @@ async fn what_can_never_land_expires_and_is_pending_until_then() {
     assert_eq!(failure(&pending, "settlement_pending"), request.id);
     world.ledger.advance_slots(200).await;
 
-    let expired = eventually("an end", || async {
-        let answer = world.client.settle(&request.body).await;
-        (answer.reason() != "settlement_pending").then_some(answer)
-    })
-    .await;
-    let reason = "invalid_exact_svm_transaction_failed";
-    assert_eq!(failure(&expired, reason), request.id);
+    for (request, body, reason) in [
+        (
+            &request,
+            &request.body,
+            "invalid_exact_svm_transaction_failed",
+        ),
+        (&other, &in_version_1, "transaction_failed"),
+    ] {
+        let expired = eventually("an end", || async {
+            let answer = world.client.settle(body).await;
+            (answer.reason() != "settlement_pending").then_some(answer)
+        })
+        .await;
+        assert_eq!(failure(&expired, reason), request.id);
+    }
     assert_eq!(world.received().await, 0);
     world.close().await;
 }

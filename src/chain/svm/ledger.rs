@@ -28,16 +28,19 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
 /// The life of a blockhash, in block heights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
-    /// Never too low: that of the newest blockhash unless this one's own is known.
+    /// Never too low: that of the newest blockhash.
     pub last_valid_block_height: u64,
     /// The confirmed height now.
     pub block_height: u64,
+    /// Blocks that were made since this one's, never too many; none where its place is not known.
+    pub age: u64,
 }
 
 impl Validity {
     pub fn blocks_left(self) -> u64 {
         self.last_valid_block_height
             .saturating_sub(self.block_height)
+            .saturating_sub(self.age)
     }
 }
 

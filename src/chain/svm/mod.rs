@@ -1,5 +1,6 @@
 //! Solana: how transactions are read and judged, connection and reads, the lane that co-signs and sends, and the watcher that proves outcomes.
 
+mod blockhashes;
 pub mod budget;
 mod chain;
 mod cost;

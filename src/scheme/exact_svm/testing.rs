@@ -330,6 +330,7 @@ impl Ledger for Script {
         Ok(Validity {
             last_valid_block_height: HEIGHT,
             block_height: HEIGHT - self.blocks_left,
+            age: 0,
         })
     }
 

@@ -103,7 +103,8 @@ impl Lane {
             }
         };
         let needed = validity.block_height.saturating_add(LEAST_LIFE);
-        if claimed.work.last_valid_block_height < needed {
+        let is_old = validity.blocks_left() < LEAST_LIFE;
+        if is_old || claimed.work.last_valid_block_height < needed {
             return claimed.refused("the blockhash has too little life left".to_owned());
         }
         let Some(error) = &simulation.error else {

@@ -49,6 +49,7 @@ fn the_row_carries_what_was_loaded() {
     let validity = crate::chain::svm::ledger::Validity {
         last_valid_block_height: HEIGHT,
         block_height: 0,
+        age: 0,
     };
     let paid = checked::Paid {
         kind: crate::chain::svm::work::Kind::Transfer,

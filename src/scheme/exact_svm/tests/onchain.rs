@@ -207,6 +207,7 @@ fn the_row_carries_what_a_lane_and_a_watcher_need() {
     let validity = Validity {
         last_valid_block_height: HEIGHT,
         block_height: 0,
+        age: 0,
     };
     for (fee, gain) in [(MintFee::None, Some(AMOUNT)), (MintFee::Possible, None)] {
         let paid = Paid {
