@@ -1,143 +1,158 @@
 //! Pays many times against a service of its own on a local chain and tells how long it took. A measurement, not a test.
 //!
-//! `cargo run --release --example load -- [payments] [concurrency] [database URL]`
+//! `cargo run --release --example load -- [evm|svm] [payments] [concurrency] [database URL]`
+//!
+//! `svm` takes the local validator on the `PATH`. Where that is the ledger of the tests, which is no validator but answers like one, the
+//! calls that the service made are counted too: `ln -s …/target/ledger/debug/ledger somewhere/solana-test-validator`.
 
+mod evm;
+mod svm;
+
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alloy::primitives::U256;
 use futures::StreamExt;
+use serde_json::Value;
 use x402_facilitator::clock::Clock;
 use x402_facilitator::config::{Config, Environment};
-use x402_facilitator::dev::buyer::{Buyer, Method, Receipt};
-use x402_facilitator::dev::{Chain, chain, keys, node};
+use x402_facilitator::dev::till::Till;
 use x402_facilitator::hooks::Nothing;
-use x402_facilitator::run;
+use x402_facilitator::run::{self, Running};
 
 /// Payers, so that concurrent payments are of different accounts.
 const PAYERS: usize = 64;
+/// Payments that are verified, then settled: on Solana they age with every block.
+const ROUND: usize = 50;
+
+/// How many payments, how many at a time.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    payments: usize,
+    concurrency: usize,
+}
+
+/// Calls by method.
+type Calls = BTreeMap<String, u64>;
+
+/// What was measured of one endpoint.
+#[derive(Default)]
+struct Measured {
+    each: Vec<Duration>,
+    took: Duration,
+    calls: Calls,
+}
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let payments: usize = arguments.next().map_or(Ok(200), |n| n.parse())?;
-    let concurrency: usize = arguments.next().map_or(Ok(1), |n| n.parse())?;
+    let mut arguments = std::env::args().skip(1).peekable();
+    let named = arguments.next_if(|word| word == "evm" || word == "svm");
+    let load = Load {
+        payments: arguments.next().map_or(Ok(200), |n| n.parse())?,
+        concurrency: arguments.next().map_or(Ok(1), |n| n.parse())?,
+    };
     let folder = std::env::temp_dir().join(format!("x402-load-{}", std::process::id()));
-    let database = arguments
-        .next()
-        .unwrap_or(format!("sqlite://{}/load.db", folder.display()));
+    let database = arguments.next();
+    let database = database.unwrap_or(format!("sqlite://{}/load.db", folder.display()));
     std::fs::create_dir_all(&folder)?;
-
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .timeout(Duration::from_mins(1))
+        .no_proxy()
         .build()?;
-    let sandbox = start_chain(client.clone()).await?;
-    let config = configure(&sandbox, &database, &folder)?;
-    let running = run::start(config, Clock::system(), Arc::new(Nothing)).await?;
-    let buyer = Buyer::new(
-        client,
-        format!("http://{}", running.address),
-        sandbox.url().to_owned(),
-    );
-    buyer
-        .pay(&keys::account("payer", 0), Method::Eip3009)
-        .await?;
-
-    let started = Instant::now();
-    let paid = futures::stream::iter(0..payments).map(|n| {
-        let buyer = &buyer;
-        async move {
-            buyer
-                .pay_unchecked(&keys::account("payer", n % PAYERS), Method::Eip3009)
-                .await
-        }
-    });
-    let receipts: Vec<Receipt> = paid
-        .buffer_unordered(concurrency)
-        .collect::<Vec<_>>()
-        .await
-        .into_iter()
-        .collect::<anyhow::Result<_>>()?;
-    let took = started.elapsed();
-    running.stop().await;
-    std::fs::remove_dir_all(&folder)?;
-    report(&receipts, took, concurrency)
-}
-
-async fn start_chain(client: reqwest::Client) -> anyhow::Result<Chain> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let anvil = node::find_or_install(&path, &PathBuf::from("data"), |_| {}).await?;
-    let options = chain::Options {
-        anvil,
-        chain_id: chain::BASE_SEPOLIA,
-        port: None,
+    let done = if named.is_some_and(|name| name == "svm") {
+        svm::run(load, &folder, &database, client).await
+    } else {
+        evm::run(load, &folder, &database, client).await
     };
-    let sandbox = Chain::start(&options, client).await?;
-    sandbox.place_contracts().await?;
-    let payers: Vec<_> = (0..PAYERS)
-        .map(|n| keys::account("payer", n).address())
-        .collect();
-    sandbox
-        .fund(&payers, U256::from(1_000_000_000_000_u64))
-        .await?;
-    sandbox
-        .set_gas_balance(
-            keys::account("signer", 0).address(),
-            U256::from(10).pow(U256::from(21)),
-        )
-        .await?;
-    Ok(sandbox)
+    std::fs::remove_dir_all(&folder)?;
+    done
 }
 
-fn configure(sandbox: &Chain, database: &str, folder: &Path) -> anyhow::Result<Config> {
-    let facts = folder.join("networks.toml");
-    std::fs::write(
-        &facts,
-        "[networks.base-sepolia]\nblock_time_ms = 200\ndaily_spend_cap = \"1000\"\n",
-    )?;
-    let settings = [
+/// The service with these settings beside what every run has.
+async fn serve(
+    folder: &Path,
+    database: &str,
+    settings: Vec<(&'static str, String)>,
+) -> anyhow::Result<Running> {
+    let common = [
         ("HOST", "127.0.0.1".to_owned()),
         ("DATA_DIR", folder.display().to_string()),
         ("DATABASE_URL", database.to_owned()),
-        ("EVM_NETWORKS", "base-sepolia".to_owned()),
-        ("EVM_RPC_URL_BASE_SEPOLIA", sandbox.url().to_owned()),
-        ("EVM_PRIVATE_KEY", keys::key("signer", 0).to_string()),
-        ("NETWORKS_FILE", facts.display().to_string()),
     ];
-    let environment: Environment = settings.into_iter().collect();
+    let environment: Environment = common.into_iter().chain(settings).collect();
     let mut config = Config::load(&environment)?;
     config.server.port = 0;
-    Ok(config)
+    run::start(config, Clock::system(), Arc::new(Nothing)).await
 }
 
-fn report(receipts: &[Receipt], took: Duration, concurrency: usize) -> anyhow::Result<()> {
-    let quantile = |of: fn(&Receipt) -> Duration, q: usize| {
-        let mut all: Vec<Duration> = receipts.iter().map(of).collect();
-        all.sort_unstable();
-        all.get((all.len() * q / 100).min(all.len().saturating_sub(1)))
-            .copied()
-            .unwrap_or_default()
-    };
+/// Verifies a round of payments, and then settles it.
+async fn round(
+    till: &Till,
+    bodies: &[Value],
+    load: Load,
+    measured: &mut [Measured; 2],
+    calls: impl AsyncFn() -> anyhow::Result<Calls>,
+) -> anyhow::Result<()> {
+    calls().await?;
+    let started = Instant::now();
+    let verified = futures::stream::iter(bodies).map(|body| till.verify(body));
+    let verified: Vec<_> = verified.buffer_unordered(load.concurrency).collect().await;
+    measured[0].took += started.elapsed();
+    measured[0].add(verified.into_iter().collect::<anyhow::Result<_>>()?);
+    measured[0].count(calls().await?);
+
+    let started = Instant::now();
+    let settled = futures::stream::iter(bodies).map(|body| till.settle(body));
+    let settled: Vec<_> = settled.buffer_unordered(load.concurrency).collect().await;
+    measured[1].took += started.elapsed();
+    let times = settled.into_iter().map(|paid| Ok(paid?.1));
+    measured[1].add(times.collect::<anyhow::Result<_>>()?);
+    measured[1].count(calls().await?);
+    Ok(())
+}
+
+impl Measured {
+    fn add(&mut self, each: Vec<Duration>) {
+        self.each.extend(each);
+    }
+
+    fn count(&mut self, calls: Calls) {
+        for (method, count) in calls {
+            *self.calls.entry(method).or_default() += count;
+        }
+    }
+
+    /// The time that so many percent took no longer than.
+    fn quantile(&self, percent: usize) -> Duration {
+        let mut each = self.each.clone();
+        each.sort_unstable();
+        let last = each.len().saturating_sub(1);
+        let at = (each.len() * percent / 100).min(last);
+        each.get(at).copied().unwrap_or_default()
+    }
+}
+
+fn report(measured: &[Measured; 2], load: Load) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
-    writeln!(
-        out,
-        "{} payments, {concurrency} at a time, in {took:.2?}",
-        receipts.len()
-    )?;
-    for (name, of) in [
-        ("verify", (|r| r.verify) as fn(&Receipt) -> Duration),
-        ("settle", |r| r.settle),
-    ] {
+    let count = measured[0].each.len();
+    let at_a_time = load.concurrency;
+    writeln!(out, "{count} payments, {at_a_time} at a time")?;
+    for (name, measured) in ["verify", "settle"].iter().zip(measured) {
         writeln!(
             out,
-            "{name}: p50 {:.2?}, p95 {:.2?}, p99 {:.2?}",
-            quantile(of, 50),
-            quantile(of, 95),
-            quantile(of, 99)
+            "{name}: p50 {:.2?}, p95 {:.2?}, p99 {:.2?}; {:.0} a second",
+            measured.quantile(50),
+            measured.quantile(95),
+            measured.quantile(99),
+            f64::from(u32::try_from(count)?) / measured.took.as_secs_f64(),
         )?;
+        for (method, calls) in &measured.calls {
+            let each = f64::from(u32::try_from(*calls)?) / f64::from(u32::try_from(count)?);
+            writeln!(out, "  {method}: {each:.2} each")?;
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod clients;
 mod cost;
 mod crash;
 mod deploy;
+mod dev_solana;
 mod door;
 mod drain;
 mod fault_proxy;
