@@ -11,8 +11,8 @@ use x402_facilitator::config::{Config, Environment};
 use x402_facilitator::dev::solana;
 use x402_facilitator::protocol::{Network, Payment, request};
 use x402_facilitator::scheme::exact_evm::{self, ExactEvm};
-use x402_facilitator::scheme::exact_svm::ledger::{Simulation, Trial, Unavailable, Validity};
-use x402_facilitator::scheme::exact_svm::{Cluster, ExactSvm, Ledger, Policy};
+use x402_facilitator::chain::svm::ledger::{Ledger, Simulation, Trial, Unavailable, Validity};
+use x402_facilitator::scheme::exact_svm::{Cluster, ExactSvm, Policy};
 use x402_facilitator::scheme::{Checked, Registry, Rejection};
 
 /// Both families, as they are configured.

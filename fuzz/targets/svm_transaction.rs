@@ -5,7 +5,7 @@
 use fuzz::{memory, node};
 use libfuzzer_sys::fuzz_target;
 use solana_transaction::versioned::VersionedTransaction;
-use x402_facilitator::scheme::exact_svm::wire::{Transaction, assemble};
+use x402_facilitator::chain::svm::transaction::{Transaction, assemble};
 
 /// Most bytes that reading one packet may hold: its smallest instructions, three bytes each, take some 60 in memory.
 const MEMORY_MAX: usize = 96 * 1024;
@@ -53,7 +53,7 @@ fn compare(wire: &[u8], ours: &Transaction, theirs: &VersionedTransaction) {
 }
 
 fn same_instructions(
-    named: &[x402_facilitator::scheme::exact_svm::instruction::Instruction],
+    named: &[x402_facilitator::chain::svm::instruction::Instruction],
     theirs: &VersionedTransaction,
 ) {
     let keys = theirs.message.static_account_keys();

@@ -11,9 +11,9 @@ use solana_pubkey::Pubkey;
 
 use super::node::Node;
 use super::{DECIMALS, Solana, keys, tokens, transaction};
+use crate::chain::svm::programs::{COMPUTE_BUDGET, MEMO};
 use crate::dev::buyer::AMOUNT;
 use crate::dev::till::{Receipt, Till};
-use crate::scheme::exact_svm::programs::{COMPUTE_BUDGET, MEMO};
 
 /// What stock clients ask for.
 const UNIT_LIMIT: u32 = 20_000;

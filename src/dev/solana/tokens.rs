@@ -5,8 +5,8 @@ use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
 
 use super::keys;
-use crate::scheme::exact_svm::programs::{ASSOCIATED_TOKEN, TOKEN};
-use crate::scheme::exact_svm::token;
+use crate::chain::svm::programs::{ASSOCIATED_TOKEN, TOKEN};
+use crate::chain::svm::token;
 
 /// Bytes of a mint.
 pub const MINT_LENGTH: u64 = 82;
