@@ -4,14 +4,18 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use solana_hash::Hash;
+use solana_message::v0::MessageAddressTableLookup;
 use solana_pubkey::Pubkey;
 use x402_facilitator::chain::evm;
+use x402_facilitator::chain::svm::FeePayers;
+use x402_facilitator::chain::svm::ledger::{
+    Ledger, NotLoaded, Simulation, Trial, Unavailable, Validity,
+};
 use x402_facilitator::clock::UnixMillis;
 use x402_facilitator::config::{Config, Environment};
 use x402_facilitator::dev::solana;
 use x402_facilitator::protocol::{Network, Payment, request};
 use x402_facilitator::scheme::exact_evm::{self, ExactEvm};
-use x402_facilitator::chain::svm::ledger::{Ledger, Simulation, Trial, Unavailable, Validity};
 use x402_facilitator::scheme::exact_svm::{Cluster, ExactSvm, Policy};
 use x402_facilitator::scheme::{Checked, Registry, Rejection};
 
@@ -39,6 +43,11 @@ impl Ledger for Silent {
 
     async fn validity(&self, _: &Hash) -> Result<Validity, Unavailable> {
         Err(Unavailable("nobody is there".to_owned()))
+    }
+
+    async fn load(&self, _: &[MessageAddressTableLookup]) -> Result<Vec<Pubkey>, NotLoaded> {
+        let nobody = Unavailable("nobody is there".to_owned());
+        Err(NotLoaded::Unavailable(nobody))
     }
 }
 
@@ -108,7 +117,8 @@ fn svm(config: &Config) -> ExactSvm {
     let policy = Policy::from(&config.svm.policy);
     let clusters = config.svm.networks.iter().map(|network| {
         let silent: Arc<dyn Ledger> = Arc::new(Silent);
-        Cluster::new(network, policy.clone(), FEE_PAYERS.clone(), silent)
+        let fee_payers = Arc::new(FeePayers::new(FEE_PAYERS.clone()));
+        Cluster::new(network, policy.clone(), fee_payers, silent)
     });
     ExactSvm::new(clusters.collect())
 }

@@ -18,7 +18,9 @@ use x402_facilitator::dev::buyer::AMOUNT;
 use x402_facilitator::dev::solana::{buyer, keys};
 use x402_facilitator::scheme::Checked;
 
-static STRICT: LazyLock<Deployment> = LazyLock::new(|| Deployment::new(&[]));
+/// What a table loads is not known here, and judged when it is.
+static STRICT: LazyLock<Deployment> =
+    LazyLock::new(|| Deployment::new(&[("SVM_LOOKUP_TABLES", "false")]));
 static WALLETS: LazyLock<Deployment> =
     LazyLock::new(|| Deployment::new(&[("SVM_SMART_WALLETS", "on")]));
 /// The only key that signs, and its address.

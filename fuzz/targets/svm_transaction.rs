@@ -4,6 +4,7 @@
 
 use fuzz::{memory, node};
 use libfuzzer_sys::fuzz_target;
+use solana_pubkey::Pubkey;
 use solana_transaction::versioned::VersionedTransaction;
 use x402_facilitator::chain::svm::transaction::{Transaction, assemble};
 
@@ -43,13 +44,35 @@ fn compare(wire: &[u8], ours: &Transaction, theirs: &VersionedTransaction) {
     assert!(ours.keys().len() <= KEYS_MAX);
     assert!(message.instructions().len() <= INSTRUCTIONS_MAX);
     let lookups = message.address_table_lookups().unwrap_or_default();
-    assert_eq!(ours.has_lookups(), !lookups.is_empty());
+    assert_eq!(ours.lookups(), lookups);
     match ours.instructions() {
         Some(named) => same_instructions(&named, theirs),
-        None => assert!(ours.has_lookups(), "only a table's accounts have no name"),
+        None => assert!(ours.is_unread(), "only a table's accounts have no name"),
     }
+    load(ours);
     // Whatever it says, it does not bring the check of signatures down.
     ours.is_signed();
+}
+
+/// With some accounts in the place of its tables' every instruction can be named.
+fn load(ours: &Transaction) {
+    let accounts = (0..ours.loads()).map(|index| {
+        let mut bytes = [0xff; 32];
+        bytes[..8].copy_from_slice(&index.to_le_bytes());
+        Pubkey::new_from_array(bytes)
+    });
+    let accounts: Vec<Pubkey> = accounts.collect();
+    if let Ok(loaded) = ours.clone().load(&accounts) {
+        assert_eq!(loaded.loaded(), accounts);
+        assert!(!loaded.is_unread());
+        let known = loaded.known_instructions();
+        assert_eq!(loaded.instructions(), Some(known));
+    }
+    assert!(
+        ours.clone()
+            .load(&[accounts, vec![Pubkey::default()]].concat())
+            .is_err()
+    );
 }
 
 fn same_instructions(

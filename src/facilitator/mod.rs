@@ -4,6 +4,7 @@ pub mod answer;
 mod caller;
 mod delivery;
 mod readiness;
+mod reference;
 mod settle;
 mod verify;
 mod view;
@@ -86,8 +87,7 @@ impl Facilitator {
         if reference.chars().any(char::is_control) {
             return Ok(Vec::new());
         }
-        // Ids, keys and hashes are written in lower case; people copy them as some tool shows them.
-        let reference = reference.to_lowercase();
+        let reference = reference::as_recorded(reference);
         if let Some(one) = self.parts.store.get(&reference).await? {
             return Ok(vec![one]);
         }

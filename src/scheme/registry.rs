@@ -20,6 +20,7 @@ impl Registry {
     pub fn supported(&self) -> SupportedResponse {
         let mut signers: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for scheme in &self.0 {
+            scheme.turn();
             let families: BTreeSet<String> = scheme
                 .networks()
                 .iter()

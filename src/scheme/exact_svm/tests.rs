@@ -1,6 +1,7 @@
 mod adversarial;
 mod codes;
 mod layouts;
+mod lookups;
 mod onchain;
 mod property;
 mod vectors;

@@ -53,6 +53,12 @@ impl Settings {
         self
     }
 
+    /// The value of a variable; empty when it is unset.
+    pub(crate) fn get(&self, name: &str) -> String {
+        let found = self.values.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
     /// Leaves a variable unset.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.values.retain(|(known, _)| known != name);
