@@ -80,7 +80,7 @@ impl Facilitator {
     }
 
     pub fn supported(&self) -> SupportedResponse {
-        self.parts.schemes.supported()
+        self.parts.schemes.supported(self.parts.clock.now())
     }
 
     /// What is on record under an id, a payment key or a transaction, as far as it is the caller's business.
