@@ -44,7 +44,7 @@ impl Witness for Chain {
         let mut questions = Vec::new();
         for row in rows {
             let (_, expect) = read_work(row)?;
-            questions.extend(guard_question(&expect).map(|question| (row, question)));
+            questions.push((row, guard_question(&expect)));
         }
         let calls = questions.iter().map(|(_, question)| {
             let call = json!({"to": question.to, "data": question.data});

@@ -152,9 +152,7 @@ impl Watcher {
     }
 
     async fn is_consumed(&self, expect: &Expect, at: &Block) -> Result<bool, Trouble> {
-        let Some(Question { to, data, bit }) = guard_question(expect) else {
-            return Ok(false);
-        };
+        let Question { to, data, bit } = guard_question(expect);
         // Pinned by hash (EIP-1898): a node that is on another fork, or behind, cannot answer for this block.
         let block = json!({"blockHash": at.hash, "requireCanonical": true});
         let call = ("eth_call", json!([{"to": to, "data": data}, block]));
@@ -241,9 +239,9 @@ pub(in crate::chain::evm) struct Question {
     pub(in crate::chain::evm) bit: U256,
 }
 
-/// What to ask whether an authorization is consumed; `None` where the chain guards nothing.
-pub(in crate::chain::evm) fn guard_question(expect: &Expect) -> Option<Question> {
-    let question = match &expect.guard {
+/// What to ask whether an authorization is consumed.
+pub(in crate::chain::evm) fn guard_question(expect: &Expect) -> Question {
+    match &expect.guard {
         Guard::Eip3009 { nonce, .. } => {
             let call = Token::authorizationStateCall {
                 authorizer: expect.from,
@@ -266,8 +264,7 @@ pub(in crate::chain::evm) fn guard_question(expect: &Expect) -> Option<Question>
                 bit: U256::ONE << (*nonce & U256::from(0xff)).to::<usize>(),
             }
         }
-    };
-    Some(question)
+    }
 }
 
 #[derive(serde::Deserialize)]
