@@ -6,7 +6,7 @@ use tokio::time::{sleep, timeout};
 
 use super::delivery::DeliveryClaim;
 use super::limits::{Kind, Parties};
-use super::verify::{is_same, refuse_expired};
+use super::verify::{is_same, payer_of, refuse_expired};
 use super::{Answer, Facilitator, Outcome, Request, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
@@ -61,14 +61,14 @@ impl Facilitator {
     ) -> Result<Outcome, Refusal> {
         let checked = self.check(payment, request.caller)?;
         let identity = checked.identity().clone();
-        let waiter = Waiter {
+        let mut waiter = Waiter {
             request,
             payer: identity.payer.clone(),
             expired: checked.expired(),
             deadline,
         };
         if let Some(row) = self.on_record(&identity).await? {
-            return Ok(self.join(&row, &identity, &waiter).await);
+            return Ok(self.join(&row, &identity, &mut waiter).await);
         }
         refuse_expired(checked.as_ref())?;
         if self.parts.draining.is_cancelled() {
@@ -79,7 +79,7 @@ impl Facilitator {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 return match self.on_record_meanwhile(&refusal, &identity).await? {
-                    Some(row) => Ok(self.join(&row, &identity, &waiter).await),
+                    Some(row) => Ok(self.join(&row, &identity, &mut waiter).await),
                     None => Err(refusal),
                 };
             }
@@ -95,11 +95,11 @@ impl Facilitator {
                 self.parts.limits.payer_settles(&paid);
                 observe::enqueued(&payment.requirements.network, &id, &identity.payment_key);
                 self.parts.hooks.reached(Point::Enqueued).await;
-                Ok(self.wait(&id, &waiter).await)
+                Ok(self.wait(&id, &mut waiter).await)
             }
             // Somebody was first while we verified.
             Ok(Enqueued::Known) => match self.on_record(&identity).await? {
-                Some(row) => Ok(self.join(&row, &identity, &waiter).await),
+                Some(row) => Ok(self.join(&row, &identity, &mut waiter).await),
                 None => Err(Refusal::Unavailable(
                     "the queue was full; try again".to_owned(),
                 )),
@@ -133,7 +133,12 @@ impl Facilitator {
         Ok((verified, paid))
     }
 
-    async fn join(&self, row: &Settlement, identity: &Identity, waiter: &Waiter<'_>) -> Outcome {
+    async fn join(
+        &self,
+        row: &Settlement,
+        identity: &Identity,
+        waiter: &mut Waiter<'_>,
+    ) -> Outcome {
         if is_same(row, identity) {
             self.wait(&row.id, waiter).await
         } else {
@@ -142,7 +147,7 @@ impl Facilitator {
     }
 
     /// Waits for the outcome until the deadline. The settlement goes on whether or not anybody waits.
-    async fn wait(&self, id: &str, waiter: &Waiter<'_>) -> Outcome {
+    async fn wait(&self, id: &str, waiter: &mut Waiter<'_>) -> Outcome {
         let bell = self.parts.store.settlement_bell(id);
         let delivery = Delivery::new(
             waiter.request.caller.as_str(),
@@ -156,6 +161,7 @@ impl Facilitator {
             let is_late = now >= waiter.deadline;
             match self.parts.store.get(id).await {
                 Ok(Some(row)) => {
+                    waiter.payer = payer_of(&row, &waiter.payer);
                     submitted = row.stage.transaction().map(ToOwned::to_owned).or(submitted);
                     if let Some(outcome) = self.conclude(&row, waiter, &mut claim, is_late).await {
                         return outcome;
