@@ -114,7 +114,7 @@ impl Sandbox {
         guide::farewell();
         let code = tokio::select! {
             code = cli::until_stopped(running) => code,
-            // Its terminal was closed: nobody is left to end the chain by Ctrl-C.
+            // Its terminal was closed: nobody is left to end the chains by Ctrl-C.
             () = lifecycle::hung_up() => ExitCode::SUCCESS,
         };
         screen::line("stopped");

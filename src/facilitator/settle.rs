@@ -6,7 +6,7 @@ use tokio::time::{sleep, timeout};
 use tracing::instrument;
 
 use super::delivery::DeliveryClaim;
-use super::limits::{Kind, Parties, Reserved};
+use super::limits::{Kind, Parties};
 use super::verify::{is_same, payer_of, refuse_expired};
 use super::{Answer, Facilitator, Outcome, Request, asked, malformed};
 use crate::clock::UnixMillis;
@@ -83,7 +83,7 @@ impl Facilitator {
             return Err(Refusal::Unavailable("shutting down".to_owned()));
         }
         let parties = Parties::of(payment, &identity.payer, request.caller);
-        let (verified, reserved) = match self.accept(checked, &parties, deadline).await {
+        let (verified, paid) = match self.accept(checked, &parties, deadline).await {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 return match self.on_record_meanwhile(&refusal, &identity).await? {
@@ -96,34 +96,36 @@ impl Facilitator {
             caller: request.caller.as_str(),
             wire_network: &payment.wire_network,
             deadline,
+            quotas: &self.parts.limits.quotas(&paid),
         };
         match verified.enqueue(&self.parts.store, asked).await {
             Ok(Enqueued::First(id)) => {
+                self.parts.limits.payer_settles(&paid);
                 observe::enqueued(&payment.requirements.network, &id, &identity.payment_key);
                 self.parts.hooks.reached(Point::Enqueued).await;
                 Ok(self.wait(&id, &mut waiter).await)
             }
             // Somebody was first while we verified.
-            Ok(Enqueued::Known) => {
-                self.parts.limits.give_back(reserved).await;
-                match self.on_record(&identity).await? {
-                    Some(row) => Ok(self.join(&row, &identity, &mut waiter).await),
-                    None => Err(Refusal::Unavailable(
-                        "the queue was full; try again".to_owned(),
-                    )),
-                }
+            Ok(Enqueued::Known) => match self.on_record(&identity).await? {
+                Some(row) => Ok(self.join(&row, &identity, &mut waiter).await),
+                None => Err(Refusal::Unavailable(
+                    "the queue was full; try again".to_owned(),
+                )),
+            },
+            Ok(Enqueued::UsedUp(quota)) => {
+                Err(Refusal::Rejected(self.parts.limits.used_up(&quota)))
             }
             Err(cause) => Err(unavailable(&cause)),
         }
     }
 
-    /// Asks the chain about a new payment, between a look at the limits and taking from them.
-    async fn accept(
+    /// Asks the chain about a new payment for which there is room by the limits.
+    async fn accept<'a>(
         &self,
         checked: Box<dyn Checked>,
-        parties: &Parties<'_>,
+        parties: &Parties<'a>,
         deadline: UnixMillis,
-    ) -> Result<(Verified, Reserved), Refusal> {
+    ) -> Result<(Verified, Parties<'a>), Refusal> {
         self.parts.limits.room(parties).await?;
         let patience = self.parts.clock.now().until(deadline);
         let Ok(verified) = timeout(patience, checked.verify()).await else {
@@ -136,8 +138,7 @@ impl Facilitator {
         if !parties.knows_payer() {
             self.parts.limits.room(&paid).await?;
         }
-        let reserved = self.parts.limits.reserve(&paid).await?;
-        Ok((verified, reserved))
+        Ok((verified, paid))
     }
 
     async fn join(
