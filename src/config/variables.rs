@@ -150,7 +150,7 @@ pub const ALL: &[Variable] = {
         Evm.unset("EVM_DAILY_SPEND_CAP_<NAME>", "Most that one key may spend on gas in a UTC day, in native units such as `0.1`. Unset: by network."),
 
         Svm.unset("SVM_NETWORKS", "Networks to serve, comma-separated: names from `config/networks.toml`, or their ids. Unset: `solana-devnet` where `SVM_PRIVATE_KEY` is set, else none. Set to nothing: none."),
-        Svm.secret("SVM_PRIVATE_KEY", "Keypair that pays the fees: 64 bytes in base58, several comma-separated, or one as the JSON array that Solana's tools write. Of several, `/supported` shows one after the other, as long as it can pay."),
+        Svm.secret("SVM_PRIVATE_KEY", "Keypair that pays the fees: 64 bytes in base58, several comma-separated, or one as the JSON array that Solana's tools write. Of several, `/supported` shows one after the other, ten minutes each, as long as it can pay."),
         Svm.secret("HELIUS_API_KEY", "Reaches networks through Helius where no URL is given."),
         Svm.secret("SVM_RPC_URL_<NAME>", "Nodes to read from and send to, comma-separated, best first. `<NAME>` is the network's name in upper case with `_`: `SOLANA_DEVNET`."),
         Svm.secret("SVM_SEND_URL_<NAME>", "Nodes that signed transactions go to instead, comma-separated."),

@@ -77,7 +77,7 @@ impl Facilitator {
     }
 
     pub fn supported(&self) -> SupportedResponse {
-        self.parts.schemes.supported()
+        self.parts.schemes.supported(self.parts.clock.now())
     }
 
     /// What is on record under an id, a payment key or a transaction.

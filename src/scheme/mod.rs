@@ -28,7 +28,7 @@ pub trait Scheme: Send + Sync {
     fn kinds(&self) -> Vec<SupportedKind>;
 
     /// Called before each answer of `/supported`, for schemes whose kinds take turns.
-    fn turn(&self) {}
+    fn turn(&self, _now: UnixMillis) {}
 
     /// Extension ids that it honours.
     fn extensions(&self) -> Vec<&'static str>;

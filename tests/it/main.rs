@@ -43,4 +43,5 @@ mod svm_fee_payers;
 mod svm_lookups;
 mod svm_pay;
 mod svm_records;
+mod svm_replicas;
 mod svm_wallets;

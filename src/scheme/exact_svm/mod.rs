@@ -79,7 +79,8 @@ impl Scheme for ExactSvm {
         let (mut current, mut named) = (Vec::new(), Vec::new());
         for cluster in &self.clusters {
             let extra = cluster.turns.current().as_ref().map(advertise);
-            current.push(kind(Version::V2, cluster.network.to_string(), &extra));
+            let full = extra.clone().map(|extra| with_features(extra, cluster));
+            current.push(kind(Version::V2, cluster.network.to_string(), &full));
             named.extend(
                 cluster
                     .v1_name
@@ -92,9 +93,9 @@ impl Scheme for ExactSvm {
     }
 
     /// The next fee payer is advertised: none carries all the payments while others stand by.
-    fn turn(&self) {
+    fn turn(&self, now: UnixMillis) {
         for cluster in &self.clusters {
-            cluster.turns.turn();
+            cluster.turns.turn(now);
         }
     }
 
@@ -124,4 +125,14 @@ impl Scheme for ExactSvm {
 /// The member of `extra` that clients build their transaction with.
 fn advertise(fee_payer: &Pubkey) -> Extra {
     [("feePayer".to_owned(), fee_payer.to_string().into())].into()
+}
+
+/// Tells clients that payments out of smart wallets are taken here.
+fn with_features(mut extra: Extra, cluster: &Cluster) -> Extra {
+    if cluster.policy.smart_wallet.is_some() {
+        let features =
+            serde_json::Map::from_iter([("smartWalletSupported".to_owned(), true.into())]);
+        extra.insert("features".to_owned(), features.into());
+    }
+    extra
 }
