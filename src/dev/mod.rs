@@ -148,6 +148,10 @@ impl Sandbox {
         if let Ok(solana) = &self.solana {
             settings.extend(solana.settings(folder)?);
         }
+        if options.once {
+            // Whoever only wants to see it pay has no use for them.
+            settings.push(("METRICS_PORT", "off".to_owned()));
+        }
         let mut config = Config::load(&Environment::from_iter(settings))?;
         if options.once {
             config.server.port = 0;
