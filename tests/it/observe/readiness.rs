@@ -114,7 +114,7 @@ async fn a_daily_cap_that_is_used_up_is_told() {
     let watched = Watched::with(|settings| {
         settings
             .set("SETTLE_TIMEOUT_MS", "1000")
-            .set("EVM_DAILY_SPEND_CAP_BASE_SEPOLIA", "0.000000001")
+            .set("EVM_DAILY_SPEND_CAP_BASE_SEPOLIA", "0.000001")
     })
     .await;
     let client = &watched.program.client;
