@@ -126,7 +126,7 @@ async fn a_daily_cap_that_is_used_up_is_told() {
     let told = watched
         .told_when(|told| told.is("x402_lane_paused", &[ON, r#"reason="cap""#], 1.0))
         .await;
-    told.assert("x402_signer_daily_cap_native", &[ON], 1e-9);
+    told.assert("x402_signer_daily_cap_native", &[ON], 1e-6);
 }
 
 #[tokio::test]
