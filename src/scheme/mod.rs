@@ -4,6 +4,7 @@
 pub mod exact_evm;
 pub mod exact_svm;
 mod registry;
+mod session;
 mod verified;
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use crate::protocol::response::SupportedKind;
 use crate::protocol::{Network, Payment, Reason};
 
 pub use registry::Registry;
+pub use session::{Batches, ChainSees, Check, Opening, PermitState, SessionChecked, Standing};
 pub use verified::{Identity, Request, Verified};
 
 /// A payment scheme on a family of networks, named like the specification's file.
@@ -37,7 +39,12 @@ pub trait Scheme: Send + Sync {
     ///
     /// # Errors
     /// A payload that cannot be read, so that no payment can be named. Every other failure is in the [`Checked`], whose identity is known.
-    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Box<dyn Checked>, Rejection>;
+    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Check, Rejection>;
+
+    /// What settles the sessions of this scheme; `None` where it has none.
+    fn batches(&self) -> Option<&dyn Batches> {
+        None
+    }
 }
 
 /// A payment whose identity is known and whose in-process checks are done.
