@@ -26,7 +26,11 @@ pub use bells::{Bell, POLL};
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
 pub use row::{Delivered, Proof, Settlement, Stage};
-pub use sessions::{Keeper, Session, SessionState};
+pub use sessions::{
+    Batch, Batched, Charged, Fate, Held, Hold, HoldState, Keeper, NewBatch, NewCharge, NewHold,
+    NewSession, NextAttempt, Opened, Purpose, Session, SessionState, Source, Totals, Unclaimed,
+    Visible,
+};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
 pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
 pub use watch::NotFinal;

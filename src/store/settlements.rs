@@ -1,5 +1,7 @@
 //! Settlements as requests see them: insert once, look up, deliver once, give up.
 
+use sqlx::{Any, Executor};
+
 use super::row::{Settlement, settlement_columns};
 use super::{Result, Store, new_id};
 use crate::clock::UnixMillis;
@@ -61,38 +63,11 @@ impl Store {
     /// Inserts the payment unless its key is on record: the unique payment key decides who is first.
     pub async fn enqueue(&self, new: NewSettlement) -> Result<Enqueued> {
         let id = new_id();
-        let now = self.now();
-        let inserted = sqlx::query(
-            "insert into settlements (id, payment_key, fingerprint, proof, caller, scheme, network, wire_network, asset, payer, \
-             pay_to, amount, work, expect, required_sender, batchable, deadline, state, created_at, updated_at, claimed_until, expires_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'queued', $18, $18, 0, $19) \
-             on conflict do nothing",
-        )
-        .bind(&id)
-        .bind(new.payment_key)
-        .bind(new.fingerprint)
-        .bind(new.proof)
-        .bind(new.caller)
-        .bind(new.scheme)
-        .bind(new.network.as_str())
-        .bind(new.wire_network)
-        .bind(new.asset)
-        .bind(new.payer)
-        .bind(new.pay_to)
-        .bind(new.amount.to_string())
-        .bind(new.work)
-        .bind(new.expect)
-        .bind(new.required_sender)
-        .bind(i64::from(new.batchable))
-        .bind(new.deadline.0)
-        .bind(now)
-        .bind(new.expires_at)
-        .execute(&self.pool)
-        .await?;
-        if inserted.rows_affected() == 0 {
+        let network = new.network.clone();
+        if !insert(&self.pool, &id, new, None, self.now()).await? {
             return Ok(Enqueued::Known);
         }
-        self.ring_queue(new.network.as_str());
+        self.ring_queue(network.as_str());
         Ok(Enqueued::First(id))
     }
 
@@ -183,4 +158,43 @@ impl Store {
         self.ring_settlement(id);
         Ok(())
     }
+}
+
+/// The insert itself; false when the payment key is on record. A batch names its session.
+pub(super) async fn insert<'e>(
+    executor: impl Executor<'e, Database = Any>,
+    id: &str,
+    new: NewSettlement,
+    session_id: Option<&str>,
+    now: i64,
+) -> Result<bool> {
+    let inserted = sqlx::query(
+        "insert into settlements (id, payment_key, fingerprint, proof, caller, scheme, network, wire_network, asset, payer, \
+         pay_to, amount, work, expect, required_sender, batchable, deadline, state, created_at, updated_at, claimed_until, expires_at, \
+         session_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'queued', $18, $18, 0, $19, $20) \
+         on conflict do nothing",
+    )
+    .bind(id)
+    .bind(new.payment_key)
+    .bind(new.fingerprint)
+    .bind(new.proof)
+    .bind(new.caller)
+    .bind(new.scheme)
+    .bind(new.network.as_str())
+    .bind(new.wire_network)
+    .bind(new.asset)
+    .bind(new.payer)
+    .bind(new.pay_to)
+    .bind(new.amount.to_string())
+    .bind(new.work)
+    .bind(new.expect)
+    .bind(new.required_sender)
+    .bind(i64::from(new.batchable))
+    .bind(new.deadline.0)
+    .bind(now)
+    .bind(new.expires_at)
+    .bind(session_id)
+    .execute(executor)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
 }
