@@ -109,12 +109,25 @@ impl Store {
     }
 
     /// A transaction that may write. SQLite takes its write lock at once: upgrading a read lock later can fail.
+    ///
+    /// Begun in a task of its own, which a dropped request cannot leave half done: the driver forgets a `begin` that is dropped while it waits for
+    /// Postgres to answer, and hands the connection to the next request inside a transaction that nobody commits. A transaction that was begun
+    /// for nobody is rolled back as it is dropped here.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the statement or the pool's patience, and its end is awaited here"
+    )]
     async fn begin(&self) -> Result<Transaction<'static, Any>> {
         let statement = match self.engine {
             Engine::Sqlite => "begin immediate",
             Engine::Postgres => "begin",
         };
-        Ok(self.pool.begin_with(statement).await?)
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+        begun
+            .await
+            .map_err(|_| Error::Database(sqlx::Error::WorkerCrashed))?
+            .map_err(Error::Database)
     }
 
     fn now(&self) -> i64 {
