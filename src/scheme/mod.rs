@@ -1,9 +1,11 @@
 //! Schemes: what a payment must satisfy. A scheme turns a [`Payment`] into a [`Checked`] without asking anybody, and that into a [`Verified`]
 //! with at most one question to the chain. Only this room makes a [`Verified`], and only a `Verified` can be enqueued.
 
+pub mod evm;
 pub mod exact_evm;
 pub mod exact_svm;
 mod registry;
+pub mod upto_evm;
 mod verified;
 
 use async_trait::async_trait;

@@ -1,19 +1,16 @@
 //! The buyer's payload, read strictly: whatever a contract would choke on is refused here.
 
-use std::str::FromStr;
-
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{Address, Bytes};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
 use crate::chain::evm::eip712::{Authorization, PermitTransfer};
 use crate::protocol::payment::{Payment, Version};
-use crate::protocol::{Amount, Object, Reason};
+use crate::protocol::{Object, Reason};
 use crate::scheme::Rejection;
-
-/// Longest signature, bytes; wallets with several owners and passkeys stay far below.
-const SIGNATURE_MAX: usize = 16 * 1024;
+use crate::scheme::evm::wire::{
+    Unreadable, address, malformed, member, number, payer, read, signature, word,
+};
 
 /// The kinds of payload that this scheme takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,16 +114,6 @@ pub(super) fn parse(payment: &Payment) -> Result<Payload, Rejection> {
     }
 }
 
-fn read<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Rejection> {
-    let read = serde_json::from_str::<Object<T>>(raw.get());
-    read.map(|Object(read)| read).map_err(|cause| {
-        // The complaint may quote what a stranger sent.
-        let text = cause.to_string();
-        let printable = text.chars().filter(|c| !c.is_control());
-        Rejection::new(Reason::InvalidPayload).because(printable.take(200).collect::<String>())
-    })
-}
-
 fn parse_eip3009(wire: WireEip3009) -> Result<Eip3009, Rejection> {
     let Object(written) = wire.authorization;
     let from = payer(&written.from)?;
@@ -153,9 +140,6 @@ fn parse_permit2(wire: WirePermit2) -> Result<Permit2, Rejection> {
         signature,
     })
 }
-
-/// The name of a member that cannot be read.
-type Unreadable = &'static str;
 
 fn read_authorization(
     from: Address,
@@ -184,50 +168,15 @@ fn read_transfer(written: &WirePermit2Authorization) -> Result<PermitTransfer, U
     })
 }
 
-fn member<T>(name: Unreadable, read: Option<T>) -> Result<T, Unreadable> {
-    read.ok_or(name)
-}
-
-fn payer(text: &str) -> Result<Address, Rejection> {
-    address(text)
-        .filter(|address| !address.is_zero())
-        .ok_or_else(|| malformed("from"))
-}
-
-fn malformed(member: &str) -> Rejection {
-    Rejection::new(Reason::InvalidPayload).because(format!("{member} is malformed"))
-}
-
-/// `0x` and 40 hex digits in any case: wallets differ in checksums.
-pub(super) fn address(text: &str) -> Option<Address> {
-    hex_of_length(text, 42).and_then(|text| Address::from_str(text).ok())
-}
-
-/// Decimal digits of a `uint256`.
-pub(super) fn number(text: &str) -> Option<U256> {
-    Amount::parse(text).map(Amount::units)
-}
-
-/// `0x` and whole bytes.
-pub(super) fn signature(text: &str) -> Option<Bytes> {
-    let whole = text.len() <= 2 + 2 * SIGNATURE_MAX && text.starts_with("0x");
-    whole.then(|| Bytes::from_str(text).ok()).flatten()
-}
-
-fn word(text: &str) -> Option<B256> {
-    hex_of_length(text, 66).and_then(|text| B256::from_str(text).ok())
-}
-
-fn hex_of_length(text: &str, length: usize) -> Option<&str> {
-    (text.len() == length && text.starts_with("0x")).then_some(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use alloy::primitives::Address;
+    use serde_json::value::RawValue;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::scheme::exact_evm::testing::*;
+    use crate::scheme::evm::testing::*;
+    use crate::scheme::evm::wire::SIGNATURE_MAX;
 
     fn refusal(payload: &Value) -> Rejection {
         parse(&Envelope::new().payment(payload)).unwrap_err()

@@ -7,19 +7,17 @@ mod tests;
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, U256};
-use alloy::sol_types::SolValue;
 
-use super::chain::Chain;
-use super::eip2612::{self, Sponsored};
-use super::payers::Payer;
-use super::requested::{self, Requested};
-use super::signed::{Deploys, Signed};
-use super::{identity, wire};
+use super::{NAME, wire};
 use crate::chain::evm::contracts::EXACT_PERMIT2_PROXY;
-use crate::chain::evm::eip712::{Domain, PermitTransfer, permit2_separator};
+use crate::chain::evm::eip712::{PermitTransfer, permit2_separator};
 use crate::clock::UnixMillis;
 use crate::protocol::Reason;
 use crate::protocol::payment::Payment;
+use crate::scheme::evm::requested::{self, Requested};
+use crate::scheme::evm::signed::{Deploys, Signed};
+use crate::scheme::evm::sponsoring::{self, Sponsoring};
+use crate::scheme::evm::{Chain, eip2612, identity};
 use crate::scheme::verified::Identity;
 use crate::scheme::{Refusal, Rejection};
 
@@ -36,18 +34,6 @@ pub(super) struct Permitted {
     sponsoring: Sponsoring,
     rejection: Option<Rejection>,
     now: UnixMillis,
-}
-
-/// The EIP-2612 extension of a payment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Sponsoring {
-    Absent,
-    Malformed(Reason, &'static str),
-    /// `by_another`: the permit is not signed by the payer's key. Only a payer with code may still have made it.
-    Present {
-        sponsored: Sponsored,
-        by_another: bool,
-    },
 }
 
 /// Does every check that needs no chain.
@@ -67,7 +53,7 @@ pub(super) fn check(
         signature,
     } = payload;
     let requested =
-        Requested::parse(&payment.requirements).map_err(|rejection| rejection.of(&payer))?;
+        Requested::parse(NAME, &payment.requirements).map_err(|rejection| rejection.of(&payer))?;
     let digest = transfer.digest(permit2_separator(chain.network.chain_id));
     // EIP-6492 is not for Permit2: it would have to be told apart from a signature that the wallet understands.
     let signed = Signed::new(signature, None, digest, owner);
@@ -77,7 +63,7 @@ pub(super) fn check(
         amount: transfer.amount,
         open_until: U256::from(now.as_secs()) + U256::from(chain.network.headroom()),
     };
-    let sponsoring = read_sponsoring(&chain, payment, &expected);
+    let sponsoring = sponsoring::read(&chain, payment, &expected);
     let identity = Identity {
         payment_key: identity::permit2_key(chain.network.chain_id, owner, transfer.nonce),
         fingerprint: identity::fingerprint(&requested, owner, digest),
@@ -98,58 +84,6 @@ pub(super) fn check(
     };
     checked.rejection = checked.flaw(payment);
     Ok(checked)
-}
-
-fn read_sponsoring(chain: &Chain, payment: &Payment, expected: &eip2612::Expected) -> Sponsoring {
-    let extension = payment.extensions.get(eip2612::EXTENSION);
-    let sponsored = match eip2612::read(extension.map(AsRef::as_ref), expected) {
-        None => return Sponsoring::Absent,
-        Some(Err((reason, message))) => return Sponsoring::Malformed(reason, message),
-        Some(Ok(sponsored)) => sponsored,
-    };
-    let text = |name| payment.requirements.extra_text(name);
-    // Without the token's domain only the simulation can tell.
-    let by_another = text("name")
-        .zip(text("version"))
-        .is_some_and(|(name, version)| {
-            let domain = Domain {
-                chain_id: chain.network.chain_id,
-                contract: expected.asset,
-                name: name.to_owned(),
-                version: version.to_owned(),
-            };
-            let digest = sponsored.permit.digest(chain.domains.separator(&domain));
-            sponsored.signature.recover(digest) != Some(expected.payer)
-        });
-    Sponsoring::Present {
-        sponsored,
-        by_another,
-    }
-}
-
-impl Sponsoring {
-    /// What of it takes part in the settlement.
-    fn to_bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Absent | Self::Malformed(..) => Vec::new(),
-            Self::Present { sponsored, .. } => sponsored.argument().abi_encode(),
-        }
-    }
-
-    /// What is wrong with it for such a payer. A permit by another key is refused though an allowance may exist: it is not what was agreed on.
-    fn flaw(&self, payer: Option<Payer>) -> Option<(Reason, &'static str)> {
-        match self {
-            Self::Absent => None,
-            Self::Malformed(reason, message) => Some((*reason, message)),
-            Self::Present { by_another, .. } => {
-                let refused = *by_another && payer == Some(Payer::WithoutCode);
-                refused.then_some((
-                    Reason::InvalidEip2612ExtensionFormat,
-                    "the permit is not signed by the payer",
-                ))
-            }
-        }
-    }
 }
 
 impl Permitted {
@@ -178,7 +112,7 @@ impl Permitted {
 
     fn flaw_before_signature(&self, payment: &Payment) -> Option<Reason> {
         let now = U256::from(self.now.as_secs());
-        if !requested::schemes_agree(payment) {
+        if !requested::schemes_agree(payment, NAME) {
             return Some(Reason::UnsupportedPayloadType);
         }
         if !requested::networks_agree(payment) {

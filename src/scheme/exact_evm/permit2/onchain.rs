@@ -3,7 +3,7 @@
 use alloy::sol_types::SolCall;
 use async_trait::async_trait;
 
-use super::{Permitted, Sponsoring};
+use super::Permitted;
 use crate::chain::evm::contracts::{
     EXACT_PERMIT2_PROXY, ExactPermit2Proxy, ExactWitness, PERMIT2, Permit2, PermitTransferFrom,
     Token, TokenPermissions, Wallet,
@@ -11,10 +11,11 @@ use crate::chain::evm::contracts::{
 use crate::chain::evm::reads::{Read, ReadResult};
 use crate::chain::evm::work::{Guard, Kind, Work};
 use crate::protocol::Reason;
-use crate::scheme::exact_evm::diagnose::{self, Permit2Needs, Permit2State};
-use crate::scheme::exact_evm::payers::Payer;
-use crate::scheme::exact_evm::signed::Fit;
-use crate::scheme::exact_evm::simulation::{Attempt, question, wallet_question};
+use crate::scheme::evm::diagnose::{self, Permit2Needs, Permit2State};
+use crate::scheme::evm::payers::Payer;
+use crate::scheme::evm::signed::Fit;
+use crate::scheme::evm::simulation::{Attempt, question, wallet_question};
+use crate::scheme::evm::sponsoring::Sponsoring;
 use crate::scheme::verified::{Identity, Verified};
 use crate::scheme::{Checked, Refusal, Rejection};
 

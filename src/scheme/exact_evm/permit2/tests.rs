@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::chain::evm::eip712::Permit;
 use crate::scheme::Checked;
-use crate::scheme::exact_evm::testing::*;
+use crate::scheme::evm::payers::Payer;
+use crate::scheme::evm::testing::*;
 
 fn checked_on(open: bool, envelope: &Envelope, payload: &Value) -> Permitted {
     let payment = envelope.payment(payload);
