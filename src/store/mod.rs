@@ -6,6 +6,7 @@ mod lanes;
 mod outcomes;
 mod queue;
 mod row;
+mod sessions;
 mod settlements;
 mod transactions;
 mod watch;
@@ -25,6 +26,7 @@ pub use bells::{Bell, POLL};
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
 pub use row::{Delivered, Proof, Settlement, Stage};
+pub use sessions::{Keeper, Session, SessionState};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
 pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
 pub use watch::NotFinal;
@@ -150,11 +152,18 @@ async fn prepare_sqlite(connection: &mut sqlx::AnyConnection) -> sqlx::Result<()
 
 /// The migrations, embedded. Never edit one after a release.
 fn migrator() -> Migrator {
-    let texts = [(
-        1,
-        "settlements",
-        include_str!("../../migrations/0001_settlements.sql"),
-    )];
+    let texts = [
+        (
+            1,
+            "settlements",
+            include_str!("../../migrations/0001_settlements.sql"),
+        ),
+        (
+            2,
+            "sessions",
+            include_str!("../../migrations/0002_sessions.sql"),
+        ),
+    ];
     let migrations = texts.map(|(version, name, sql)| {
         Migration::new(
             version,

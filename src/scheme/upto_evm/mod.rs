@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::evm::{Chain, wire};
-use super::{Checked, Rejection, Scheme};
+use super::{Check, Rejection, Scheme};
 use crate::clock::UnixMillis;
 use crate::protocol::payment::Payment;
 use crate::protocol::response::SupportedKind;
@@ -70,7 +70,7 @@ impl Scheme for UptoEvm {
         Vec::new()
     }
 
-    fn check(&self, payment: &Payment, _: UnixMillis) -> Result<Box<dyn Checked>, Rejection> {
+    fn check(&self, payment: &Payment, _: UnixMillis) -> Result<Check, Rejection> {
         let network = &payment.requirements.network;
         let known = |chain: &&Arc<Chain>| chain.network.network == *network;
         let Some(_) = self.chains.iter().find(known) else {
