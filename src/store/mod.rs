@@ -8,6 +8,7 @@ mod queue;
 mod row;
 mod sessions;
 mod settlements;
+mod submissions;
 mod transactions;
 mod watch;
 
@@ -28,8 +29,9 @@ pub use outcomes::{Block, Mined, Verdict};
 pub use row::{Delivered, Proof, Settlement, Stage};
 pub use sessions::{Keeper, Session, SessionState};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
-pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
-pub use watch::NotFinal;
+pub use submissions::{Submission, Submitted};
+pub use transactions::{Attempt, InFlight, NewAttempt, Role};
+pub use watch::{Carrier, NotFinal};
 
 /// The database.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@
 mod guard;
 mod judge;
 mod reorg;
+mod session;
 mod standing;
 
 use std::collections::HashMap;
@@ -46,7 +47,7 @@ pub struct Watcher {
     /// Whether what is on record was compared with the chain since the start and since the last head that did not follow.
     is_compared: bool,
     /// Open transactions whose account nonce was found consumed by none of ours, and when first.
-    consumed_since: HashMap<String, Instant>,
+    consumed_since: HashMap<String, reorg::ConsumedElsewhere>,
 }
 
 /// Decided rows that the chain may still change.
