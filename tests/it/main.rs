@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod batches;
 mod clients;
 mod cost;
 mod crash;

@@ -92,7 +92,10 @@ fn way(reason: Reason) -> Way {
         R::Eip2612AssetMismatch => Way::InProcess(payment::with_a_permit_for_another_asset),
         R::Eip2612SpenderNotPermit2 => Way::InProcess(payment::with_a_permit_for_another_spender),
         R::Eip2612DeadlineExpired => Way::InProcess(payment::with_a_permit_about_to_expire),
-        R::InvalidExactSvmUnsupportedScheme | R::InvalidExactSvmNetworkMismatch | R::NetworkMismatch
+        R::InvalidUptoEvmPayload | R::MissingEip712Domain | R::SpenderNotFacilitator | R::CapTooLow | R::CapBelowRequiredMax
+        | R::AuthorizationExpired | R::InvalidPermitSignature | R::UnsupportedSignatureType | R::InsufficientBalance
+        | R::InsufficientAllowance | R::PermitFailed | R::InvalidTransactionState
+        | R::InvalidExactSvmUnsupportedScheme | R::InvalidExactSvmNetworkMismatch | R::NetworkMismatch
         | R::InvalidExactSvmMissingFeePayer | R::InvalidExactSvmFeePayerNotManaged | R::FeePayerNotManagedByFacilitator
         | R::InvalidExactSvmTransactionUndecodable | R::InvalidExactSvmExcessiveSigners | R::InvalidExactSvmFeePayerMismatch
         | R::InvalidExactSvmSignature | R::InvalidExactSvmInstructionsLength | R::InvalidExactSvmComputeLimitInstruction

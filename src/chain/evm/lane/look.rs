@@ -84,11 +84,7 @@ pub(super) fn count(work: &Work) -> usize {
 }
 
 /// What the answers to [`calls`] say.
-pub(super) fn read(
-    work: &Work,
-    expect: &Expect,
-    answers: &[Result<Box<RawValue>, Error>],
-) -> Look {
+pub(super) fn read(work: &Work, expect: &Expect, answers: &[Result<Box<RawValue>, Error>]) -> Look {
     let payment = match &work.permit {
         None => read_alone(work, parse(answers.first())),
         Some(_) => read_both(parse(answers.first())),
@@ -162,7 +158,11 @@ fn read_transfer(returned: &[u8]) -> Outcome {
 }
 
 /// The permit alone and the balance, where both transactions cannot be run together.
-fn read_permit(expect: &Expect, permit: Result<Bytes, Error>, balance: Result<U256, Error>) -> Look {
+fn read_permit(
+    expect: &Expect,
+    permit: Result<Bytes, Error>,
+    balance: Result<U256, Error>,
+) -> Look {
     match (permit, balance) {
         (Err(cause), _) if cause.is_revert() => Look::Refused {
             step: Step::Permit,
@@ -296,7 +296,10 @@ mod tests {
     #[test]
     fn the_program_jumps_over_each_failure_and_finds_its_calldata() {
         let (one, two) = (Bytes::from_static(b"first"), Bytes::from_static(b"second!"));
-        let code = program(Address::repeat_byte(0xaa), [(&one, 100_000), (&two, 90_000)]);
+        let code = program(
+            Address::repeat_byte(0xaa),
+            [(&one, 100_000), (&two, 90_000)],
+        );
         assert_eq!(code.len(), 2 * (55 + 18 + 1) + 18 + 5 + 7);
         for start in [0, 74] {
             let word = |at: usize| usize::from(code[at + 1]) << 8 | usize::from(code[at + 2]);
@@ -322,7 +325,10 @@ mod tests {
         let refused = |outcome, expected| matches!(outcome, Outcome::Refused { step, .. } if step == expected);
         assert!(refused(gave(&word(1, b"why")), Step::Permit));
         assert!(refused(gave(&word(2, b"why")), Step::Payment));
-        assert!(refused(gave(&word(3, &[0; 32])), Step::Payment), "it said no");
+        assert!(
+            refused(gave(&word(3, &[0; 32])), Step::Payment),
+            "it said no"
+        );
         assert!(matches!(gave(&word(3, &[])), Outcome::Pays));
         assert!(matches!(gave(&word(3, &[1; 32])), Outcome::Pays));
     }

@@ -116,7 +116,9 @@ impl Lane {
         };
         match stored.await? {
             Submitted::Stored(stored) => {
-                let unsent = stored.iter().map(|new| (new.id.clone(), new.signed.clone()));
+                let unsent = stored
+                    .iter()
+                    .map(|new| (new.id.clone(), new.signed.clone()));
                 let unsent = unsent.collect();
                 for new in stored {
                     self.open_new(new, group);

@@ -125,10 +125,7 @@ impl Lane {
             .market
             .and_then(|market| fees::first(market, self.chain.limits()).ok());
         let looks = refused.iter().map(|refused| async move {
-            let had_bytes = matches!(
-                refused.settlement.stage,
-                Stage::Queued { earlier: Some(_) }
-            );
+            let had_bytes = matches!(refused.settlement.stage, Stage::Queued { earlier: Some(_) });
             if had_bytes {
                 return false;
             }
