@@ -66,16 +66,24 @@ impl Scene {
         .await
     }
 
-    /// Queues the first batch, and puts a call of somebody's into the block before its two transactions.
-    async fn overtaken(&self, by: &PrivateKeySigner, call: Bytes) -> String {
+    /// Queues the first batch, and puts a call of somebody's into the block before its two transactions. The batch and that block's number.
+    async fn overtaken(&self, by: &PrivateKeySigner, call: Bytes) -> (String, u64) {
         self.chain.hold_blocks().await;
         let id = self.batches.first(2_500).await;
         self.in_pool(2).await;
         let theirs = self.chain.send_by(by, 0, USDC, call, 400).await;
         self.chain.release_blocks().await;
         self.chain.mine(1).await;
-        assert_eq!(self.chain.receipt(theirs).await["status"], "0x1");
-        id
+        let receipt = self.chain.receipt(theirs).await;
+        assert_eq!(receipt["status"], "0x1");
+        let block: U256 = text(&receipt["blockNumber"]).parse().expect("a number");
+        (id, block.to())
+    }
+
+    /// Takes back every block from this one on.
+    async fn reorg_from(&self, block: u64) {
+        let head = self.chain.block_number().await;
+        self.chain.reorg(head + 1 - block).await;
     }
 
     /// The owner's whole balance, sent away.
