@@ -63,6 +63,14 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | R::Eip2612AssetMismatch
         | R::Eip2612SpenderNotPermit2
         | R::Eip2612DeadlineExpired
+        | R::InvalidUptoEvmScheme
+        | R::InvalidUptoEvmNetworkMismatch
+        | R::UptoFacilitatorMismatch
+        | R::InvalidUptoEvmSettlementExceedsAmount
+        | R::UptoAmountExceedsPermitted
+        | R::UptoUnauthorizedFacilitator
+        | R::InvalidUptoEvmTransactionFailed
+        | R::UptoCallerMismatch
         | R::InvalidExactSvmUnsupportedScheme
         | R::InvalidExactSvmNetworkMismatch
         | R::NetworkMismatch

@@ -1,6 +1,7 @@
 //! What must survive a crash. One SQL text on Postgres and SQLite; every transition is one conditional statement whose affected rows say who won.
 
 mod bells;
+mod claims;
 mod exposures;
 mod lanes;
 mod outcomes;
@@ -22,6 +23,7 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 
 pub use bells::{Bell, POLL};
+pub use claims::NewClaim;
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
 pub use row::{Delivered, Proof, Settlement, Stage};
@@ -150,11 +152,18 @@ async fn prepare_sqlite(connection: &mut sqlx::AnyConnection) -> sqlx::Result<()
 
 /// The migrations, embedded. Never edit one after a release.
 fn migrator() -> Migrator {
-    let texts = [(
-        1,
-        "settlements",
-        include_str!("../../migrations/0001_settlements.sql"),
-    )];
+    let texts = [
+        (
+            1,
+            "settlements",
+            include_str!("../../migrations/0001_settlements.sql"),
+        ),
+        (
+            4,
+            "claims",
+            include_str!("../../migrations/0004_claims.sql"),
+        ),
+    ];
     let migrations = texts.map(|(version, name, sql)| {
         Migration::new(
             version,

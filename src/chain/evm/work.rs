@@ -54,7 +54,12 @@ pub enum Guard {
     /// EIP-3009 `authorizationState(from, nonce)` of the asset; executable while block time < `valid_before`.
     Eip3009 { nonce: B256, valid_before: U256 },
     /// Permit2's unordered nonce of the payer; executable while block time ≤ `deadline`.
-    Permit2 { nonce: U256, deadline: U256 },
+    Permit2 {
+        nonce: U256,
+        deadline: U256,
+        /// What the payer permitted where less may be charged (`upto`); `None` where the value itself is what was permitted.
+        ceiling: Option<U256>,
+    },
 }
 
 impl Guard {
