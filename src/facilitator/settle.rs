@@ -6,14 +6,14 @@ use tokio::time::{sleep, timeout};
 
 use super::claim::Claimant;
 use super::delivery::DeliveryClaim;
-use super::verify::{is_same, refuse_expired, unavailable};
+use super::verify::{is_same, no_sessions, refuse_expired, unavailable};
 use super::{Answer, Facilitator, Outcome, Request, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
 use crate::protocol::payment::Purpose;
 use crate::protocol::{Payment, Reason};
-use crate::scheme::{self, Identity, Refusal, Rejection};
+use crate::scheme::{self, Check, Identity, Refusal, Rejection};
 use crate::store::{Delivered, Delivery, Enqueued, POLL, Settlement, Stage};
 
 /// How long past its deadline a request tries to end in order.
@@ -68,7 +68,10 @@ impl Facilitator {
         request: Request<'_>,
         deadline: UnixMillis,
     ) -> Result<Outcome, Refusal> {
-        let checked = self.check(payment)?;
+        let checked = match self.check(payment)? {
+            Check::Payment(checked) => checked,
+            Check::Session(_) => return Err(no_sessions()),
+        };
         let identity = checked.identity().clone();
         let waiter = Waiter {
             request,

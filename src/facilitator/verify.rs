@@ -5,7 +5,7 @@ use super::{Answer, Facilitator, Request, Verdict, malformed};
 use crate::observe;
 use crate::protocol::payment::Purpose;
 use crate::protocol::{Payment, Reason};
-use crate::scheme::{Checked, Identity, Refusal, Rejection};
+use crate::scheme::{Check, Checked, Identity, Refusal, Rejection};
 use crate::store::{Settlement, Stage};
 
 impl Facilitator {
@@ -41,7 +41,10 @@ impl Facilitator {
         payment: &Payment,
         request: Request<'_>,
     ) -> Result<String, Refusal> {
-        let checked = self.check(payment)?;
+        let checked = match self.check(payment)? {
+            Check::Payment(checked) => checked,
+            Check::Session(_) => return Err(no_sessions()),
+        };
         let claimant = Claimant::new(checked.as_ref(), payment, request.caller);
         let (identity, expired) = (checked.identity().clone(), checked.expired());
         let verdict = |row| {
@@ -66,15 +69,20 @@ impl Facilitator {
     }
 
     /// The in-process checks. A failure of the window alone is not final yet: a payment on record answers first.
-    pub(super) fn check(&self, payment: &Payment) -> Result<Box<dyn Checked>, Refusal> {
+    pub(super) fn check(&self, payment: &Payment) -> Result<Check, Refusal> {
         let checked = self
             .parts
             .schemes
             .check(payment, self.parts.clock.now())
             .map_err(Refusal::Rejected)?;
-        match checked.rejection() {
-            Some(rejection) if !checked.is_over() => Err(Refusal::Rejected(rejection.clone())),
-            Some(_) | None => Ok(checked),
+        let rejection = match &checked {
+            Check::Payment(checked) if checked.is_over() => None,
+            Check::Payment(checked) => checked.rejection(),
+            Check::Session(checked) => checked.rejection(),
+        };
+        match rejection {
+            Some(rejection) => Err(Refusal::Rejected(rejection.clone())),
+            None => Ok(checked),
         }
     }
 
@@ -106,6 +114,10 @@ impl Facilitator {
 pub(super) fn unavailable(cause: &crate::store::Error) -> Refusal {
     observe::store_trouble(cause);
     Refusal::Unavailable("the database could not be asked".to_owned())
+}
+
+pub(super) fn no_sessions() -> Refusal {
+    Refusal::Rejected(Rejection::new(Reason::UnsupportedScheme))
 }
 
 pub(super) fn refuse_expired(checked: &dyn Checked) -> Result<(), Refusal> {

@@ -5,6 +5,7 @@ pub mod evm;
 pub mod exact_evm;
 pub mod exact_svm;
 mod registry;
+mod session;
 pub mod upto_evm;
 mod verified;
 
@@ -15,6 +16,7 @@ use crate::protocol::response::SupportedKind;
 use crate::protocol::{Network, Payment, Reason};
 
 pub use registry::Registry;
+pub use session::{Batches, ChainSees, Check, Opening, PermitState, SessionChecked, Standing};
 pub use verified::{Identity, Request, Verified};
 
 /// A payment scheme on a family of networks, named like the specification's file.
@@ -39,7 +41,12 @@ pub trait Scheme: Send + Sync {
     ///
     /// # Errors
     /// A payload that cannot be read, so that no payment can be named. Every other failure is in the [`Checked`], whose identity is known.
-    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Box<dyn Checked>, Rejection>;
+    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Check, Rejection>;
+
+    /// What settles the sessions of this scheme; `None` where it has none.
+    fn batches(&self) -> Option<&dyn Batches> {
+        None
+    }
 }
 
 /// A payment whose identity is known and whose in-process checks are done.

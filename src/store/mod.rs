@@ -7,6 +7,7 @@ mod lanes;
 mod outcomes;
 mod queue;
 mod row;
+mod sessions;
 mod settlements;
 mod transactions;
 mod watch;
@@ -27,6 +28,7 @@ pub use claims::NewClaim;
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
 pub use row::{Delivered, Proof, Settlement, Stage};
+pub use sessions::{Keeper, Session, SessionState};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
 pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
 pub use watch::NotFinal;
@@ -157,6 +159,11 @@ fn migrator() -> Migrator {
             1,
             "settlements",
             include_str!("../../migrations/0001_settlements.sql"),
+        ),
+        (
+            2,
+            "sessions",
+            include_str!("../../migrations/0002_sessions.sql"),
         ),
         (
             4,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::evm::{Chain, eip2612};
-use super::{Checked, Rejection, Scheme};
+use super::{Check, Rejection, Scheme};
 use crate::clock::UnixMillis;
 use crate::protocol::payment::{Payment, Version};
 use crate::protocol::response::SupportedKind;
@@ -79,7 +79,7 @@ impl Scheme for ExactEvm {
             .collect()
     }
 
-    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Box<dyn Checked>, Rejection> {
+    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Check, Rejection> {
         let network = &payment.requirements.network;
         let known = |chain: &&Arc<Chain>| chain.network.network == *network;
         let Some(chain) = self.chains.iter().find(known) else {
@@ -89,11 +89,11 @@ impl Scheme for ExactEvm {
         match wire::parse(payment)? {
             wire::Payload::Eip3009(payload) => {
                 let checked = eip3009::check(chain, payment, payload, now)?;
-                Ok(Box::new(checked))
+                Ok(Check::Payment(Box::new(checked)))
             }
             wire::Payload::Permit2(payload) => {
                 let checked = permit2::check(chain, payment, payload, now)?;
-                Ok(Box::new(checked))
+                Ok(Check::Payment(Box::new(checked)))
             }
         }
     }

@@ -23,7 +23,7 @@ use super::{Assets, Cluster, ExactSvm, Ledger, Policy, programs};
 use crate::clock::UnixMillis;
 use crate::protocol::payment::{Payment, Purpose, Requirements, Version};
 use crate::protocol::{Amount, Network};
-use crate::scheme::{Checked, Refusal, Rejection, Scheme, Verified};
+use crate::scheme::{Check, Checked, Refusal, Rejection, Scheme, Verified};
 
 pub(super) const USDC: Pubkey =
     Pubkey::from_str_const("4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU");
@@ -255,7 +255,8 @@ impl Case {
     }
 
     pub(super) fn check(&self) -> Result<Box<dyn Checked>, Rejection> {
-        self.scheme().0.check(&self.payment(), NOW)
+        let checked = self.scheme().0.check(&self.payment(), NOW);
+        checked.map(Check::payment)
     }
 
     /// The failure of the in-process checks.

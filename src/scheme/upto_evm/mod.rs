@@ -16,7 +16,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::evm::{Chain, eip2612, wire};
-use super::{Checked, Rejection, Scheme};
+use super::{Check, Rejection, Scheme};
 use crate::clock::UnixMillis;
 use crate::protocol::payment::{Payment, Version};
 use crate::protocol::response::SupportedKind;
@@ -93,7 +93,7 @@ impl Scheme for UptoEvm {
             .collect()
     }
 
-    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Box<dyn Checked>, Rejection> {
+    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Check, Rejection> {
         let network = &payment.requirements.network;
         let known = |chain: &&Arc<Chain>| chain.network.network == *network;
         let Some(chain) = self.chains.iter().find(known) else {
@@ -101,7 +101,10 @@ impl Scheme for UptoEvm {
         };
         let shape: Shape = wire::read(&payment.payload)?;
         match (shape.permit2_authorization, shape.authorization) {
-            (Some(_), _) => Ok(Box::new(permit2::check(Arc::clone(chain), payment, now)?)),
+            (Some(_), _) => {
+                let checked = permit2::check(Arc::clone(chain), payment, now)?;
+                Ok(Check::Payment(Box::new(checked)))
+            }
             (None, Some(_) | None) => {
                 Err(Rejection::new(Reason::UnsupportedPayloadType).of(String::new()))
             }
