@@ -89,6 +89,7 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
         Outcome::Settled {
             transaction,
             payer,
+            amount,
             replayed: _,
         } => {
             let settled = SettleResponse {
@@ -98,6 +99,7 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
                 payer: Some(payer),
                 transaction,
                 network: or_unknown(network),
+                amount: amount.map(|amount| amount.to_string()),
             };
             (StatusCode::OK, settled)
         }
@@ -149,6 +151,7 @@ fn unsettled(rejection: Rejection, transaction: Option<String>, network: String)
         payer: rejection.payer,
         transaction: transaction.unwrap_or_default(),
         network: or_unknown(network),
+        amount: None,
     }
 }
 

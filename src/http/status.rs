@@ -75,6 +75,14 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | R::InsufficientAllowance
         | R::PermitFailed
         | R::InvalidTransactionState
+        | R::InvalidUptoEvmScheme
+        | R::InvalidUptoEvmNetworkMismatch
+        | R::UptoFacilitatorMismatch
+        | R::InvalidUptoEvmSettlementExceedsAmount
+        | R::UptoAmountExceedsPermitted
+        | R::UptoUnauthorizedFacilitator
+        | R::InvalidUptoEvmTransactionFailed
+        | R::UptoCallerMismatch
         | R::InvalidExactSvmUnsupportedScheme
         | R::InvalidExactSvmNetworkMismatch
         | R::NetworkMismatch

@@ -48,9 +48,17 @@ impl Requirements {
     }
 }
 
+/// What a request asks for. The requirements' amount means the ceiling in one and the charge in the other, for schemes that may charge less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Verify,
+    Settle,
+}
+
 /// A parsed `/verify` or `/settle` request.
 #[derive(Debug, Clone)]
 pub struct Payment {
+    pub purpose: Purpose,
     pub version: Version,
     pub requirements: Requirements,
     /// The requirements' `network` as it was written (a version 1 name, or CAIP-2): answers echo it.

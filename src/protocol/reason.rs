@@ -97,6 +97,16 @@ reasons! {
     InsufficientAllowance = "insufficient_allowance",
     PermitFailed = "permit_failed",
     InvalidTransactionState = "invalid_transaction_state",
+    // Upto on EVM, by Permit2.
+    InvalidUptoEvmScheme = "invalid_upto_evm_scheme",
+    InvalidUptoEvmNetworkMismatch = "invalid_upto_evm_network_mismatch",
+    UptoFacilitatorMismatch = "upto_facilitator_mismatch",
+    InvalidUptoEvmSettlementExceedsAmount = "invalid_upto_evm_payload_settlement_exceeds_amount",
+    UptoAmountExceedsPermitted = "upto_amount_exceeds_permitted",
+    UptoUnauthorizedFacilitator = "upto_unauthorized_facilitator",
+    InvalidUptoEvmTransactionFailed = "invalid_upto_evm_transaction_failed",
+    /// Another caller verified this payment first, and the one that asks is not bound to its recipient.
+    UptoCallerMismatch = "upto_caller_mismatch",
     // Exact on Solana.
     InvalidExactSvmUnsupportedScheme = "invalid_exact_svm_unsupported_scheme",
     InvalidExactSvmNetworkMismatch = "invalid_exact_svm_network_mismatch",

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::payment::{Payment, Requirements, Version};
+use super::payment::{Payment, Purpose, Requirements, Version};
 use super::{Amount, Network, Object, Reason, response};
 
 /// A request that could not be read. It is answered in the protocol's shape like every other.
@@ -82,6 +82,7 @@ struct WireRequirements {
 /// # Errors
 /// [`Malformed`] with `invalid_json`, `missing_parameters`, `invalid_x402_version`, `invalid_payload`, `invalid_payment_requirements` or `invalid_network`.
 pub fn parse(
+    purpose: Purpose,
     body: &[u8],
     network_named: impl Fn(&str) -> Option<Network>,
 ) -> Result<Payment, Malformed> {
@@ -93,7 +94,8 @@ pub fn parse(
     })?;
     let network = envelope.payment_requirements.and_then(wire_network);
     let wire_network = network.unwrap_or_else(|| unknown.to_owned());
-    parse_parts(&envelope, &wire_network, network_named).map_err(|(reason, message)| Malformed {
+    let parsed = parse_parts(purpose, &envelope, &wire_network, network_named);
+    parsed.map_err(|(reason, message)| Malformed {
         reason,
         message,
         network: wire_network,
@@ -126,6 +128,7 @@ fn wire_network(requirements: &RawValue) -> Option<String> {
 }
 
 fn parse_parts(
+    purpose: Purpose,
     envelope: &Envelope<'_>,
     wire_network: &str,
     network_named: impl Fn(&str) -> Option<Network>,
@@ -170,6 +173,7 @@ fn parse_parts(
         }
     };
     Ok(Payment {
+        purpose,
         version,
         requirements,
         wire_network: wire_network.to_owned(),

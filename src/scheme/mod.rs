@@ -66,6 +66,11 @@ pub trait Checked: Send + Sync {
     /// The code of a payment whose window has passed.
     fn expired(&self) -> Reason;
 
+    /// Whether less than what was signed may be charged: then answers tell the amount, and only the caller that verified the payment may charge it.
+    fn is_metered(&self) -> bool {
+        false
+    }
+
     /// Asks the chain: signature of payers with code, asset, and a simulation of the settlement itself.
     async fn verify(self: Box<Self>) -> Result<Verified, Refusal>;
 }

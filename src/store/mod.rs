@@ -1,6 +1,7 @@
 //! What must survive a crash. One SQL text on Postgres and SQLite; every transition is one conditional statement whose affected rows say who won.
 
 mod bells;
+mod claims;
 mod exposures;
 mod lanes;
 mod outcomes;
@@ -24,6 +25,7 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 
 pub use bells::{Bell, POLL};
+pub use claims::NewClaim;
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
 pub use row::{Delivered, Proof, Settlement, Stage};
@@ -164,6 +166,11 @@ fn migrator() -> Migrator {
             2,
             "sessions",
             include_str!("../../migrations/0002_sessions.sql"),
+        ),
+        (
+            4,
+            "claims",
+            include_str!("../../migrations/0004_claims.sql"),
         ),
     ];
     let migrations = texts.map(|(version, name, sql)| {

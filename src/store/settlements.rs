@@ -60,12 +60,26 @@ impl Delivery {
 impl Store {
     /// Inserts the payment unless its key is on record: the unique payment key decides who is first.
     pub async fn enqueue(&self, new: NewSettlement) -> Result<Enqueued> {
+        let network = new.network.clone();
+        let enqueued = self.insert(new, "queued").await?;
+        if matches!(enqueued, Enqueued::First(_)) {
+            self.ring_queue(network.as_str());
+        }
+        Ok(enqueued)
+    }
+
+    /// Like [`Store::enqueue`] for a payment of which nothing is charged: it never becomes a transaction, and its row keeps others from charging it.
+    pub async fn close_unpaid(&self, new: NewSettlement) -> Result<Enqueued> {
+        self.insert(new, "closed").await
+    }
+
+    async fn insert(&self, new: NewSettlement, state: &str) -> Result<Enqueued> {
         let id = new_id();
         let now = self.now();
         let inserted = sqlx::query(
             "insert into settlements (id, payment_key, fingerprint, proof, caller, scheme, network, wire_network, asset, payer, \
              pay_to, amount, work, expect, required_sender, batchable, deadline, state, created_at, updated_at, claimed_until, expires_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'queued', $18, $18, 0, $19) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $20, $18, $18, 0, $19) \
              on conflict do nothing",
         )
         .bind(&id)
@@ -87,12 +101,12 @@ impl Store {
         .bind(new.deadline.0)
         .bind(now)
         .bind(new.expires_at)
+        .bind(state)
         .execute(&self.pool)
         .await?;
         if inserted.rows_affected() == 0 {
             return Ok(Enqueued::Known);
         }
-        self.ring_queue(new.network.as_str());
         Ok(Enqueued::First(id))
     }
 
@@ -157,7 +171,7 @@ impl Store {
     pub async fn deliver(&self, id: &str, delivery: &Delivery) -> Result<bool> {
         let done = sqlx::query(
             "update settlements set delivered_at = $1, delivered_to = $2, delivery_key = $3, delivery_id = $4 \
-             where id = $5 and state = 'settled' and (delivered_at is null or delivery_id = $4)",
+             where id = $5 and state in ('settled', 'closed') and (delivered_at is null or delivery_id = $4)",
         )
         .bind(self.now())
         .bind(&delivery.caller)

@@ -5,6 +5,7 @@ use alloy::sol;
 
 pub const PERMIT2: Address = address!("0x000000000022D473030F116dDEE9F6B43aC78BA3");
 pub const EXACT_PERMIT2_PROXY: Address = address!("0x402085c248EeA27D92E8b30b2C58ed07f9E20001");
+pub const UPTO_PERMIT2_PROXY: Address = address!("0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002");
 pub const MULTICALL3: Address = address!("0xcA11bde05977b3631167028862bE2a173976CA11");
 
 sol! {
@@ -49,6 +50,7 @@ sol! {
     struct TokenPermissions { address token; uint256 amount; }
     struct PermitTransferFrom { TokenPermissions permitted; uint256 nonce; uint256 deadline; }
     struct ExactWitness { address to; uint256 validAfter; }
+    struct UptoWitness { address to; address facilitator; uint256 validAfter; }
     struct Permit2612 { uint256 value; uint256 deadline; bytes32 r; bytes32 s; uint8 v; }
 
     interface ExactPermit2Proxy {
@@ -60,6 +62,15 @@ sol! {
         function settleWithPermit(Permit2612 permit2612, PermitTransferFrom permit, address owner, ExactWitness witness, bytes signature) external;
 
         error Permit2612AmountMismatch();
+    }
+
+    /// Reverts unless `msg.sender` is the facilitator of the witness; its events and its other error are those of the exact proxy.
+    interface UptoPermit2Proxy {
+        function settle(PermitTransferFrom permit, uint256 amount, address owner, UptoWitness witness, bytes signature) external;
+        function settleWithPermit(Permit2612 permit2612, PermitTransferFrom permit, uint256 amount, address owner, UptoWitness witness, bytes signature) external;
+
+        error AmountExceedsPermitted();
+        error UnauthorizedFacilitator();
     }
 
     interface Multicall3 {

@@ -4,7 +4,9 @@ use alloy::primitives::Bytes;
 use alloy::sol_types::{SolError, SolInterface};
 
 use super::Error;
-use super::contracts::{EXACT_PERMIT2_PROXY, ExactPermit2Proxy, Permit2, Token};
+use super::contracts::{
+    EXACT_PERMIT2_PROXY, ExactPermit2Proxy, Permit2, Token, UPTO_PERMIT2_PROXY, UptoPermit2Proxy,
+};
 use super::lane::Step;
 use super::work::{Kind, Work};
 use crate::protocol::Reason;
@@ -58,7 +60,7 @@ fn generic(work: &Work) -> Reason {
 
 /// Contract wallets pay either way; the called contract tells which.
 fn is_permit2(work: &Work) -> bool {
-    work.to == EXACT_PERMIT2_PROXY
+    [EXACT_PERMIT2_PROXY, UPTO_PERMIT2_PROXY].contains(&work.to)
 }
 
 /// The text of a Solidity `Error(string)`.
@@ -80,9 +82,19 @@ fn by_selector(data: &Bytes) -> Option<Reason> {
             }
         });
     }
-    ExactPermit2Proxy::Permit2612AmountMismatch::abi_decode(data)
-        .is_ok()
-        .then_some(Reason::Permit2Permit2612AmountMismatch)
+    proxy_error(data)
+}
+
+/// What the x402 proxies name themselves.
+pub fn proxy_error(data: &[u8]) -> Option<Reason> {
+    use UptoPermit2Proxy::UptoPermit2ProxyErrors as Error;
+    if ExactPermit2Proxy::Permit2612AmountMismatch::abi_decode(data).is_ok() {
+        return Some(Reason::Permit2Permit2612AmountMismatch);
+    }
+    Some(match Error::abi_decode(data).ok()? {
+        Error::AmountExceedsPermitted(_) => Reason::UptoAmountExceedsPermitted,
+        Error::UnauthorizedFacilitator(_) => Reason::UptoUnauthorizedFacilitator,
+    })
 }
 
 fn by_text(work: &Work, text: &str) -> Option<Reason> {

@@ -77,7 +77,12 @@ pub enum Guard {
     /// EIP-3009 `authorizationState(from, nonce)` of the asset; executable while block time < `valid_before`.
     Eip3009 { nonce: B256, valid_before: U256 },
     /// Permit2's unordered nonce of the payer; executable while block time ≤ `deadline`.
-    Permit2 { nonce: U256, deadline: U256 },
+    Permit2 {
+        nonce: U256,
+        deadline: U256,
+        /// What the payer permitted where less may be charged (`upto`); `None` where the value itself is what was permitted.
+        ceiling: Option<U256>,
+    },
     /// The chain has none: `transferFrom` runs as often as it is sent. Only the account nonce that it was sent with guards it. `permit_deadline`
     /// is there while its permit has yet to be executed; without one nothing ends it.
     Session { permit_deadline: Option<U256> },

@@ -4,8 +4,9 @@ use alloy::primitives::{FixedBytes, U256};
 use alloy::sol_types::{Revert, SolError, SolInterface, SolValue};
 
 use super::simulation::Simulated;
-use crate::chain::evm::contracts::{ExactPermit2Proxy, PERMIT2, Permit2};
+use crate::chain::evm::contracts::{PERMIT2, Permit2};
 use crate::chain::evm::reads::CallResult;
+use crate::chain::evm::revert::proxy_error;
 use crate::protocol::Reason;
 
 /// What `isValidSignature` returns for a good signature (EIP-1271).
@@ -84,8 +85,8 @@ fn permit2_revert(simulated: &Simulated) -> Reason {
     let Simulated::Reverted(data) = simulated else {
         return Reason::Permit2SimulationFailed;
     };
-    if ExactPermit2Proxy::Permit2612AmountMismatch::abi_decode(data).is_ok() {
-        return Reason::Permit2Permit2612AmountMismatch;
+    if let Some(reason) = proxy_error(data) {
+        return reason;
     }
     match Error::abi_decode(data) {
         Ok(Error::InvalidNonce(_)) => Reason::Permit2InvalidNonce,
@@ -164,6 +165,8 @@ fn error_name(selector: [u8; 4]) -> Option<&'static str> {
         [0x4b, 0xe6, 0x32, 0x1b] => "InvalidSignatureLength",
         [0x8b, 0xaa, 0x57, 0x9f] => "InvalidSignature",
         [0xb0, 0x66, 0x9c, 0xbc] => "InvalidContractSignature",
+        [0xfe, 0x64, 0xb4, 0xc7] => "AmountExceedsPermitted",
+        [0x0f, 0x6f, 0xae, 0x87] => "UnauthorizedFacilitator",
         [0xe4, 0x50, 0xd3, 0x8c] => "ERC20InsufficientBalance",
         _ => return None,
     })

@@ -5,6 +5,7 @@ pub(in crate::scheme) mod diagnose;
 pub(in crate::scheme) mod eip2612;
 pub(in crate::scheme) mod identity;
 pub(in crate::scheme) mod payers;
+pub(in crate::scheme) mod permit2;
 pub(in crate::scheme) mod requested;
 pub(in crate::scheme) mod signed;
 pub(in crate::scheme) mod simulation;

@@ -16,7 +16,7 @@ use crate::chain::evm::eip712::{Authorization, Domain, Permit, PermitTransfer, p
 use crate::chain::evm::reads::{CallResult, Code, Reads};
 use crate::clock::UnixMillis;
 use crate::config::{Asset, EvmNetwork, Factory};
-use crate::protocol::payment::{Payment, Requirements, Version};
+use crate::protocol::payment::{Payment, Purpose, Requirements, Version};
 use crate::protocol::{Amount, Network};
 
 pub(in crate::scheme) const CHAIN_ID: u64 = 84_532;
@@ -89,6 +89,7 @@ pub(in crate::scheme) fn usdc() -> Domain {
 /// Requirements and envelope of a payment, before it is signed.
 #[derive(Debug, Clone)]
 pub(in crate::scheme) struct Envelope {
+    pub(in crate::scheme) purpose: Purpose,
     pub(in crate::scheme) version: Version,
     pub(in crate::scheme) scheme: String,
     pub(in crate::scheme) accepted_scheme: String,
@@ -105,6 +106,7 @@ impl Envelope {
     pub(in crate::scheme) fn new() -> Self {
         let extra = [("name", json!("USDC")), ("version", json!("2"))];
         Self {
+            purpose: Purpose::Verify,
             version: Version::V2,
             scheme: "exact".to_owned(),
             accepted_scheme: "exact".to_owned(),
@@ -122,6 +124,7 @@ impl Envelope {
         let raw = |value: &Value| RawValue::from_string(value.to_string()).unwrap();
         let extensions = self.extensions.iter();
         Payment {
+            purpose: self.purpose,
             version: self.version,
             requirements: Requirements {
                 scheme: self.scheme.clone(),
@@ -176,6 +179,7 @@ pub(in crate::scheme) fn transfer() -> PermitTransfer {
         nonce: U256::from(7),
         deadline: U256::from(NOW_SECS + 60),
         to: PAY_TO,
+        facilitator: None,
         valid_after: U256::ZERO,
     }
 }

@@ -4,10 +4,14 @@ use alloy::primitives::{Address, Bytes};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::chain::evm::eip712::{Authorization, PermitTransfer};
+use crate::chain::evm::eip712::Authorization;
 use crate::protocol::payment::{Payment, Version};
 use crate::protocol::{Object, Reason};
 use crate::scheme::Rejection;
+use crate::scheme::evm::permit2::{
+    self,
+    wire::{ExactWitness, Written},
+};
 use crate::scheme::evm::wire::{
     Unreadable, address, malformed, member, number, payer, read, signature, word,
 };
@@ -16,7 +20,7 @@ use crate::scheme::evm::wire::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Payload {
     Eip3009(Eip3009),
-    Permit2(Permit2),
+    Permit2(permit2::wire::Payload),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,15 +28,6 @@ pub(super) struct Eip3009 {
     /// `authorization.from` as written.
     pub(super) payer: String,
     pub(super) authorization: Authorization,
-    pub(super) signature: Bytes,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Permit2 {
-    /// `permit2Authorization.from` as written.
-    pub(super) payer: String,
-    pub(super) owner: Address,
-    pub(super) transfer: PermitTransfer,
     pub(super) signature: Bytes,
 }
 
@@ -61,36 +56,6 @@ struct WireAuthorization {
     nonce: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WirePermit2 {
-    signature: String,
-    permit2_authorization: Object<WirePermit2Authorization>,
-}
-
-#[derive(Deserialize)]
-struct WirePermit2Authorization {
-    from: String,
-    permitted: Object<WirePermitted>,
-    spender: String,
-    nonce: String,
-    deadline: String,
-    witness: Object<WireWitness>,
-}
-
-#[derive(Deserialize)]
-struct WirePermitted {
-    token: String,
-    amount: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireWitness {
-    to: String,
-    valid_after: String,
-}
-
 /// Reads the payload; its shape alone tells EIP-3009 from Permit2.
 ///
 /// # Errors
@@ -106,8 +71,8 @@ pub(super) fn parse(payment: &Payment) -> Result<Payload, Rejection> {
         return Err(Rejection::new(Reason::UnsupportedPayloadType));
     }
     if is_permit2 {
-        let wire: WirePermit2 = read(&payment.payload)?;
-        parse_permit2(wire).map(Payload::Permit2)
+        let written = Written::<ExactWitness>::read(&payment.payload)?;
+        written.parse().map(Payload::Permit2)
     } else {
         let wire: WireEip3009 = read(&payment.payload)?;
         parse_eip3009(wire).map(Payload::Eip3009)
@@ -127,20 +92,6 @@ fn parse_eip3009(wire: WireEip3009) -> Result<Eip3009, Rejection> {
     })
 }
 
-fn parse_permit2(wire: WirePermit2) -> Result<Permit2, Rejection> {
-    let Object(written) = wire.permit2_authorization;
-    let owner = payer(&written.from)?;
-    let signature = member("signature", signature(&wire.signature));
-    let read = read_transfer(&written).and_then(|read| Ok((read, signature?)));
-    let (transfer, signature) = read.map_err(|m| malformed(m).of(&written.from))?;
-    Ok(Permit2 {
-        payer: written.from,
-        owner,
-        transfer,
-        signature,
-    })
-}
-
 fn read_authorization(
     from: Address,
     written: &WireAuthorization,
@@ -152,19 +103,6 @@ fn read_authorization(
         valid_after: member("validAfter", number(&written.valid_after))?,
         valid_before: member("validBefore", number(&written.valid_before))?,
         nonce: member("nonce", word(&written.nonce))?,
-    })
-}
-
-fn read_transfer(written: &WirePermit2Authorization) -> Result<PermitTransfer, Unreadable> {
-    let (permitted, witness) = (&written.permitted.0, &written.witness.0);
-    Ok(PermitTransfer {
-        token: member("permitted.token", address(&permitted.token))?,
-        amount: member("permitted.amount", number(&permitted.amount))?,
-        spender: member("spender", address(&written.spender))?,
-        nonce: member("nonce", number(&written.nonce))?,
-        deadline: member("deadline", number(&written.deadline))?,
-        to: member("witness.to", address(&witness.to))?,
-        valid_after: member("witness.validAfter", number(&witness.valid_after))?,
     })
 }
 

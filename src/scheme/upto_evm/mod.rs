@@ -1,19 +1,24 @@
 //! `upto` on EVM chains: the payer signs a ceiling, the resource server says after the work what it came to. Two dialects share the name, and
 //! the payload's shape tells them apart: Permit2 through the x402 proxy (`permit2Authorization`), and ERC-2612 sessions (`authorization`).
 
+mod permit2;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use alloy::primitives::Address;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 
-use super::evm::{Chain, wire};
+use super::evm::{Chain, eip2612, wire};
 use super::{Check, Rejection, Scheme};
 use crate::clock::UnixMillis;
-use crate::protocol::payment::Payment;
+use crate::protocol::payment::{Payment, Version};
 use crate::protocol::response::SupportedKind;
 use crate::protocol::{Network, Reason};
 
@@ -24,6 +29,8 @@ const NAME: &str = "upto";
 #[derive(Debug)]
 pub struct UptoEvm {
     chains: Vec<Arc<Chain>>,
+    /// Counts the times that the kinds were told.
+    turn: AtomicUsize,
 }
 
 /// The members that tell the dialects apart.
@@ -42,6 +49,7 @@ impl UptoEvm {
             .filter(|chain| chain.has_assets() && !chain.signers.is_empty());
         Self {
             chains: usable.map(Arc::new).collect(),
+            turn: AtomicUsize::new(0),
         }
     }
 }
@@ -58,29 +66,59 @@ impl Scheme for UptoEvm {
     }
 
     fn kinds(&self) -> Vec<SupportedKind> {
-        // No dialect is spoken yet.
-        Vec::new()
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let kind = |chain: &Arc<Chain>| SupportedKind {
+            version: Version::V2.number(),
+            scheme: NAME,
+            network: chain.network.network.to_string(),
+            extra: Some(extra(&chain.signers, turn)),
+        };
+        self.chains.iter().map(kind).collect()
     }
 
     fn extensions(&self) -> Vec<&'static str> {
-        Vec::new()
+        if self.chains.is_empty() {
+            return Vec::new();
+        }
+        vec![eip2612::EXTENSION]
     }
 
     fn signers(&self) -> Vec<String> {
-        Vec::new()
+        let mut signers: Vec<_> = self.chains.iter().flat_map(|c| c.signers.clone()).collect();
+        signers.sort_unstable();
+        signers.dedup();
+        signers
+            .iter()
+            .map(|signer| signer.to_checksum(None))
+            .collect()
     }
 
-    fn check(&self, payment: &Payment, _: UnixMillis) -> Result<Check, Rejection> {
+    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Check, Rejection> {
         let network = &payment.requirements.network;
         let known = |chain: &&Arc<Chain>| chain.network.network == *network;
-        let Some(_) = self.chains.iter().find(known) else {
+        let Some(chain) = self.chains.iter().find(known) else {
             return Err(Rejection::new(Reason::InvalidNetwork));
         };
         let shape: Shape = wire::read(&payment.payload)?;
         match (shape.permit2_authorization, shape.authorization) {
-            (Some(_), _) | (None, Some(_) | None) => {
-                Err(Rejection::new(Reason::UnsupportedPayloadType))
+            (Some(_), _) => {
+                let checked = permit2::check(Arc::clone(chain), payment, now)?;
+                Ok(Check::Payment(Box::new(checked)))
+            }
+            (None, Some(_) | None) => {
+                Err(Rejection::new(Reason::UnsupportedPayloadType).of(String::new()))
             }
         }
     }
+}
+
+/// What a payer has to know: the account to name in what it signs. Another one at each turn: what is charged from an account goes through its one
+/// lane.
+fn extra(signers: &[Address], turn: usize) -> BTreeMap<String, Value> {
+    let facilitator = signers.get(turn % signers.len().max(1));
+    let facilitator = facilitator.map(|address| address.to_checksum(None));
+    BTreeMap::from([
+        ("facilitatorAddress".to_owned(), json!(facilitator)),
+        ("dialects".to_owned(), json!(["permit2"])),
+    ])
 }

@@ -1,6 +1,7 @@
 //! The watcher: one task per network that only reports. Receipts and logs prove outcomes; heads, reorgs and finality are followed here.
 //! It signs nothing and sends nothing. Several watchers may watch the same rows: every report is conditional.
 
+mod codes;
 mod guard;
 mod judge;
 mod reorg;

@@ -73,6 +73,7 @@ impl Authorized {
         ];
         calls.extend(self.deploying().map(|attempt| attempt.call()));
         Read {
+            from: None,
             accounts: vec![from, token, MULTICALL3],
             calls,
         }
