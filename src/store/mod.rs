@@ -29,7 +29,11 @@ pub use claims::NewClaim;
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
 pub use row::{Delivered, Proof, Settlement, Stage};
-pub use sessions::{Keeper, Session, SessionState};
+pub use sessions::{
+    Batch, Batched, Charged, Fate, Held, Hold, HoldState, Keeper, NewBatch, NewCharge, NewHold,
+    NewSession, NextAttempt, Opened, Purpose, Session, SessionState, Source, Totals, Unclaimed,
+    Visible,
+};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
 pub use submissions::{Submission, Submitted};
 pub use transactions::{Attempt, InFlight, NewAttempt, Role};

@@ -61,13 +61,14 @@ impl Store {
         rows.iter().map(read_carrier).collect()
     }
 
-    /// Whether a permit of the session was executed by a transaction of ours.
+    /// Whether the session's own permit is known to be on chain: a transaction of ours executed it, or a batch of the session was paid. A batch is
+    /// only made with a permit that runs or on one that is known, so what paid it was the session's allowance, whoever sent the permit.
     pub async fn permit_landed(&self, session_id: &str) -> Result<bool> {
         let row = sqlx::query(
-            "select 1 as found from settlements s join settlement_transactions st on st.settlement_id = s.id and st.role = 'permit' \
+            "select 1 as found where exists (select 1 from settlements where session_id = $1 and state = 'settled') \
+             or exists (select 1 from settlements s join settlement_transactions st on st.settlement_id = s.id and st.role = 'permit' \
              join transactions t on t.id = st.transaction_id and t.state = 'mined' and t.succeeded = 1 \
-             join attempts a on a.transaction_id = t.id and a.hash = lower(t.mined_hash) and a.role = 'permit' \
-             where s.session_id = $1 limit 1",
+             join attempts a on a.transaction_id = t.id and a.hash = lower(t.mined_hash) and a.role = 'permit' where s.session_id = $1)",
         )
         .bind(session_id)
         .fetch_optional(&self.pool)

@@ -95,6 +95,9 @@ fn way(reason: Reason) -> Way {
         R::InvalidUptoEvmPayload | R::MissingEip712Domain | R::SpenderNotFacilitator | R::CapTooLow | R::CapBelowRequiredMax
         | R::AuthorizationExpired | R::InvalidPermitSignature | R::UnsupportedSignatureType | R::InsufficientBalance
         | R::InsufficientAllowance | R::PermitFailed | R::InvalidTransactionState
+        | R::InvalidUptoEvmScheme | R::InvalidUptoEvmNetworkMismatch | R::UptoFacilitatorMismatch
+        | R::InvalidUptoEvmSettlementExceedsAmount | R::UptoAmountExceedsPermitted | R::UptoUnauthorizedFacilitator
+        | R::InvalidUptoEvmTransactionFailed | R::UptoCallerMismatch
         | R::InvalidExactSvmUnsupportedScheme | R::InvalidExactSvmNetworkMismatch | R::NetworkMismatch
         | R::InvalidExactSvmMissingFeePayer | R::InvalidExactSvmFeePayerNotManaged | R::FeePayerNotManagedByFacilitator
         | R::InvalidExactSvmTransactionUndecodable | R::InvalidExactSvmExcessiveSigners | R::InvalidExactSvmFeePayerMismatch

@@ -28,6 +28,7 @@ macro_rules! on_both_engines {
 mod lanes;
 mod outcomes;
 mod requests;
+mod sessions;
 
 const SIGNER: &str = "0x00000000000000000000000000000000000000aa";
 
