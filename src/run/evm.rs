@@ -49,7 +49,11 @@ impl Family {
     }
 
     pub(super) fn upto(&self) -> UptoEvm {
-        UptoEvm::new(self.chains.iter().map(|chain| self.view(chain)).collect())
+        let upto = UptoEvm::new(self.chains.iter().map(|chain| self.view(chain)).collect());
+        match self.chains.first() {
+            Some(chain) => upto.with_sessions(chain.store.clone(), chain.clock.clone()),
+            None => upto,
+        }
     }
 
     /// A chain as a scheme sees it.

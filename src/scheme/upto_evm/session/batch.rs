@@ -55,8 +55,7 @@ pub(in crate::scheme::upto_evm) async fn batch(
         outstanding: U256::ZERO,
         permit_landed: wanted.permit_landed,
     };
-    let state =
-        judge(&seen, &permit.permit, &needs).map_err(|flaw| flaw.of(&session.payer))?;
+    let state = judge(&seen, &permit.permit, &needs).map_err(|flaw| flaw.of(&session.payer))?;
     let call = match state {
         PermitState::NotLanded => permit.call(),
         PermitState::Landed | PermitState::FrontRun => None,
@@ -81,7 +80,11 @@ fn requested(session: &Session, amount: Amount) -> Option<Requested> {
     })
 }
 
-fn terms(requested: &Requested, permit: &SignedPermit, call: Option<PermitCall>) -> Terms {
+pub(super) fn terms(
+    requested: &Requested,
+    permit: &SignedPermit,
+    call: Option<PermitCall>,
+) -> Terms {
     let owner: Address = permit.permit.owner;
     let transfer = contracts::Token::transferFromCall {
         from: owner,

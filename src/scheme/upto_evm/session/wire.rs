@@ -135,10 +135,7 @@ fn malformed(member: &str) -> Rejection {
 }
 
 /// A number and its text.
-fn number<'a>(
-    name: Unreadable,
-    member: &'a Option<Value>,
-) -> Result<(U256, &'a str), Unreadable> {
+fn number<'a>(name: Unreadable, member: &'a Option<Value>) -> Result<(U256, &'a str), Unreadable> {
     let written = text(member).ok_or(name)?;
     Ok((wire::number(written).ok_or(name)?, written))
 }
@@ -194,15 +191,42 @@ mod tests {
             signature: "0xdeadbeef",
         };
         let changed = [
-            Named { network: "eip155:1", ..plain() },
-            Named { asset: Some("0xaa"), ..plain() },
-            Named { asset: None, ..plain() },
-            Named { owner: "0x13", ..plain() },
-            Named { spender: "0xAB", ..plain() },
-            Named { cap: "01000000", ..plain() },
-            Named { nonce: "1", ..plain() },
-            Named { deadline: "1800000001", ..plain() },
-            Named { signature: "0xdeadbeee", ..plain() },
+            Named {
+                network: "eip155:1",
+                ..plain()
+            },
+            Named {
+                asset: Some("0xaa"),
+                ..plain()
+            },
+            Named {
+                asset: None,
+                ..plain()
+            },
+            Named {
+                owner: "0x13",
+                ..plain()
+            },
+            Named {
+                spender: "0xAB",
+                ..plain()
+            },
+            Named {
+                cap: "01000000",
+                ..plain()
+            },
+            Named {
+                nonce: "1",
+                ..plain()
+            },
+            Named {
+                deadline: "1800000001",
+                ..plain()
+            },
+            Named {
+                signature: "0xdeadbeee",
+                ..plain()
+            },
         ];
         let mut names: Vec<_> = changed.iter().map(Named::digest).collect();
         names.push(plain().digest());
