@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use self::permit::SignedPermit;
-use self::wire::Payload;
+use self::wire::{Payload, Signature};
 use super::NAME;
 use crate::chain::evm::eip712::Domain;
 use crate::clock::UnixMillis;
@@ -203,14 +203,16 @@ impl Checks<'_> {
 
     /// A permit is executed with the parts of one ECDSA signature: whatever else a wallet may sign with could never be settled.
     fn flaw_of_signature(&self) -> Option<Flaw> {
-        let Some(parts) = self.payload.parts else {
-            let message = "only 65 bytes with v of 0, 1, 27 or 28 can be executed";
-            return Some((Reason::UnsupportedSignatureType, Some(message)));
+        let owner = match self.payload.signature {
+            Signature::Ecdsa(parts) => self.digest.and_then(|digest| parts.recover(digest)),
+            Signature::Mirrored => None,
+            Signature::Foreign => {
+                let message = "only 65 bytes with v of 0, 1, 27 or 28 can be executed";
+                return Some((Reason::UnsupportedSignatureType, Some(message)));
+            }
         };
-        // Tokens refuse a high `s`, which is another signature of the same permit.
-        let signer = parts.and_then(|ecdsa| ecdsa.recover(self.digest?));
-        let signed = signer == Some(self.payload.permit.owner);
-        (!signed).then_some((Reason::InvalidPermitSignature, None))
+        let is_signed = owner == Some(self.payload.permit.owner);
+        (!is_signed).then_some((Reason::InvalidPermitSignature, None))
     }
 }
 

@@ -17,11 +17,20 @@ use crate::scheme::evm::wire::{self, Unreadable};
 #[derive(Debug, Clone)]
 pub(super) struct Payload {
     pub(super) permit: Permit,
-    /// `None` for what no token executes; the inner one is `None` for a high `s`.
-    pub(super) parts: Option<Option<Ecdsa>>,
+    pub(super) signature: Signature,
     /// The owner as written.
     pub(super) payer: String,
     pub(super) session_id: String,
+}
+
+/// What the owner signed with, as far as a token could execute it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signature {
+    Ecdsa(Ecdsa),
+    /// A high `s`: the mirror image of a signature, which tokens refuse.
+    Mirrored,
+    /// Not 65 bytes with `v` of 0, 1, 27 or 28: a wallet's own, which `permit` cannot take.
+    Foreign,
 }
 
 #[derive(Deserialize)]
@@ -68,20 +77,23 @@ impl Payload {
             return Err(malformed("authorization"));
         };
         let authorization: Authorization = authorization;
-        let payer = text(&authorization.from);
+        let payer = text(authorization.from.as_ref());
         let owner = payer.and_then(wire::address);
         let owner = owner.filter(|owner| !owner.is_zero());
         let (Some(payer), Some(owner)) = (payer, owner) else {
             return Err(malformed("from"));
         };
         authorization
-            .read(payment, owner, &written.signature)
+            .read(payment, owner, written.signature.as_ref())
             .map_err(|member| malformed(member).of(payer))
     }
 
     /// The signature in the form that tokens take, where there is one.
     pub(super) fn ecdsa(&self) -> Option<Ecdsa> {
-        self.parts.flatten()
+        match self.signature {
+            Signature::Ecdsa(parts) => Some(parts),
+            Signature::Mirrored | Signature::Foreign => None,
+        }
     }
 }
 
@@ -92,18 +104,18 @@ impl Authorization {
         &self,
         payment: &Payment,
         owner: Address,
-        signature: &Option<Value>,
+        signature: Option<&Value>,
     ) -> Result<Payload, Unreadable> {
         // A payload without a spender means the recipient.
         let spender = match &self.to {
             None | Some(Value::Null) => Some(payment.requirements.pay_to.as_str()),
-            to => text(to),
+            Some(to) => to.as_str(),
         };
         let spender = spender.ok_or("to")?;
-        let (nonce, nonce_as_written) = number("nonce", &self.nonce)?;
-        let (deadline, deadline_as_written) = number("validBefore", &self.valid_before)?;
-        let (value, cap) = number("value", &self.value)?;
-        let payer = text(&self.from).ok_or("from")?;
+        let (nonce, nonce_as_written) = number("nonce", self.nonce.as_ref())?;
+        let (deadline, deadline_as_written) = number("validBefore", self.valid_before.as_ref())?;
+        let (value, cap) = number("value", self.value.as_ref())?;
+        let payer = text(self.from.as_ref()).ok_or("from")?;
         let signature = text(signature).ok_or("signature")?;
         let named = Named {
             network: &payment.accepted_network,
@@ -124,7 +136,7 @@ impl Authorization {
                 nonce,
                 deadline,
             },
-            parts: parts(&wire::signature(signature).ok_or("signature")?),
+            signature: Signature::read(&wire::signature(signature).ok_or("signature")?),
             payer: payer.to_owned(),
         })
     }
@@ -135,7 +147,7 @@ fn malformed(member: &str) -> Rejection {
 }
 
 /// A number and its text.
-fn number<'a>(name: Unreadable, member: &'a Option<Value>) -> Result<(U256, &'a str), Unreadable> {
+fn number(name: Unreadable, member: Option<&Value>) -> Result<(U256, &str), Unreadable> {
     let written = text(member).ok_or(name)?;
     Ok((wire::number(written).ok_or(name)?, written))
 }
@@ -147,13 +159,19 @@ impl Named<'_> {
     }
 }
 
-fn text(member: &Option<Value>) -> Option<&str> {
-    member.as_ref()?.as_str()
+fn text(member: Option<&Value>) -> Option<&str> {
+    member?.as_str()
 }
 
-fn parts(signature: &Bytes) -> Option<Option<Ecdsa>> {
-    let can_run = signature.len() == 65 && matches!(signature[64], 0 | 1 | 27 | 28);
-    can_run.then(|| Ecdsa::parse(signature))
+impl Signature {
+    fn read(bytes: &Bytes) -> Self {
+        let can_run = bytes.len() == 65 && matches!(bytes[64], 0 | 1 | 27 | 28);
+        match Ecdsa::parse(bytes) {
+            Some(parts) => Self::Ecdsa(parts),
+            None if can_run => Self::Mirrored,
+            None => Self::Foreign,
+        }
+    }
 }
 
 #[cfg(test)]
