@@ -307,6 +307,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::protocol::Amount;
 
     const NETWORK: &str = "base-sepolia";
 
@@ -390,6 +391,7 @@ mod tests {
         let outcome = |replayed| Outcome::Settled {
             transaction: "0xfeed".to_owned(),
             payer: "0xAb".to_owned(),
+            amount: None,
             replayed,
         };
         let body = json!({ "success": true, "payer": "0xAb", "transaction": "0xfeed", "network": NETWORK });
@@ -399,6 +401,21 @@ mod tests {
         );
         let yes = Some("true".to_owned());
         assert_eq!(settled(outcome(true)).await, (200, None, yes, body));
+    }
+
+    #[tokio::test]
+    async fn a_metered_payment_tells_what_was_charged() {
+        let outcome = Outcome::Settled {
+            transaction: String::new(),
+            payer: "0xAb".to_owned(),
+            amount: Some(Amount::ZERO),
+            replayed: false,
+        };
+        let (_, _, _, body) = settled(outcome).await;
+        let expected = json!({
+            "success": true, "payer": "0xAb", "transaction": "", "network": NETWORK, "amount": "0",
+        });
+        assert_eq!(body, expected);
     }
 
     #[tokio::test]

@@ -36,3 +36,4 @@ mod store;
 mod supported;
 mod svm_crash;
 mod svm_pay;
+mod upto;
