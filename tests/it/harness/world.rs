@@ -28,6 +28,7 @@ sol! {
     function lastCaller() external view returns (address);
     function approve(address spender, uint256 units) external returns (bool);
     function transfer(address to, uint256 units) external returns (bool);
+    function invalidateUnorderedNonces(uint256 wordPos, uint256 mask) external;
     function setMode(uint8 mode) external;
     function setPaused(bool on) external;
     function setSilent(bool on) external;
