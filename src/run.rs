@@ -66,7 +66,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     let facilitator = Arc::new(Facilitator::new(Parts {
         schemes: Registry::new(vec![
             Box::new(evm.exact()),
-            Box::new(evm.upto()),
+            Box::new(evm.upto(&config.auth)),
             Box::new(svm.exact()),
         ]),
         store: store.clone(),

@@ -307,6 +307,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::protocol::Amount;
 
     const NETWORK: &str = "base-sepolia";
 
@@ -391,6 +392,7 @@ mod tests {
             amount: None,
             transaction: "0xfeed".to_owned(),
             payer: "0xAb".to_owned(),
+            amount: None,
             replayed,
         };
         let body = json!({ "success": true, "payer": "0xAb", "transaction": "0xfeed", "network": NETWORK });
@@ -400,6 +402,21 @@ mod tests {
         );
         let yes = Some("true".to_owned());
         assert_eq!(settled(outcome(true)).await, (200, None, yes, body));
+    }
+
+    #[tokio::test]
+    async fn a_metered_payment_tells_what_was_charged() {
+        let outcome = Outcome::Settled {
+            transaction: String::new(),
+            payer: "0xAb".to_owned(),
+            amount: Some(Amount::ZERO),
+            replayed: false,
+        };
+        let (_, _, _, body) = settled(outcome).await;
+        let expected = json!({
+            "success": true, "payer": "0xAb", "transaction": "", "network": NETWORK, "amount": "0",
+        });
+        assert_eq!(body, expected);
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::Shared;
 use crate::chain::evm::{self, Chain, Lane, Reads, Watcher};
-use crate::config::{Evm, EvmNetwork};
+use crate::config::{Auth, Evm, EvmNetwork};
 use crate::lifecycle::Lifecycle;
 use crate::scheme;
 use crate::scheme::exact_evm::ExactEvm;
@@ -48,8 +48,12 @@ impl Family {
         ExactEvm::new(self.chains.iter().map(|chain| self.view(chain)).collect())
     }
 
-    pub(super) fn upto(&self) -> UptoEvm {
-        let upto = UptoEvm::new(self.chains.iter().map(|chain| self.view(chain)).collect());
+    /// How much of a ceiling is taken the resource server alone decides: where it moves real money, it must be known who asks.
+    pub(super) fn upto(&self, auth: &Auth) -> UptoEvm {
+        let is_guarded = !auth.tokens.is_empty();
+        let chains = self.chains.iter();
+        let chains = chains.filter(|chain| chain.config.testnet || is_guarded);
+        let upto = UptoEvm::new(chains.map(|chain| self.view(chain)).collect());
         match self.chains.first() {
             Some(chain) => upto.with_sessions(chain.store.clone(), chain.clock.clone()),
             None => upto,

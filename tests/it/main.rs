@@ -37,3 +37,4 @@ mod store;
 mod supported;
 mod svm_crash;
 mod svm_pay;
+mod upto;

@@ -24,6 +24,8 @@ pub(in crate::scheme) const USDC: Address = address!("0x036CbD53842c5426634e7929
 pub(in crate::scheme) const PAY_TO: Address =
     address!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8");
 pub(in crate::scheme) const FACTORY: Address = Address::repeat_byte(0xfa);
+/// The account of ours.
+pub(in crate::scheme) const SIGNER: Address = Address::repeat_byte(0x51);
 pub(in crate::scheme) const NOW: UnixMillis = UnixMillis(1_700_000_000_500);
 pub(in crate::scheme) const NOW_SECS: u64 = 1_700_000_000;
 pub(in crate::scheme) const AMOUNT: u64 = 10_000;
@@ -64,9 +66,8 @@ pub(in crate::scheme) fn chain(network: EvmNetwork) -> Chain {
     // A second test finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let rpc = Arc::new(crate::chain::evm::connect(&network, reqwest::Client::new()));
-    let signer = Address::repeat_byte(0x51);
-    let reads = Arc::new(Reads::new(rpc, signer));
-    Chain::new(network, reads, vec![signer])
+    let reads = Arc::new(Reads::new(rpc, SIGNER));
+    Chain::new(network, reads, vec![SIGNER])
 }
 
 pub(in crate::scheme) fn key() -> PrivateKeySigner {
@@ -188,6 +189,10 @@ pub(in crate::scheme) fn transfer() -> PermitTransfer {
 /// A Permit2 transfer as the buyer posts it, signed by [`key`].
 pub(in crate::scheme) fn permit2_payload(transfer: &PermitTransfer) -> Value {
     let digest = transfer.digest(permit2_separator(CHAIN_ID));
+    let mut witness = json!({"to": transfer.to, "validAfter": transfer.valid_after.to_string()});
+    if let Some(facilitator) = transfer.facilitator {
+        witness["facilitator"] = json!(facilitator);
+    }
     json!({
         "signature": sign(digest),
         "permit2Authorization": {
@@ -196,7 +201,7 @@ pub(in crate::scheme) fn permit2_payload(transfer: &PermitTransfer) -> Value {
             "spender": transfer.spender,
             "nonce": transfer.nonce.to_string(),
             "deadline": transfer.deadline.to_string(),
-            "witness": {"to": transfer.to, "validAfter": transfer.valid_after.to_string()},
+            "witness": witness,
         },
     })
 }

@@ -3,7 +3,7 @@
 mod eip3009;
 mod permit2;
 #[cfg(test)]
-mod tests;
+pub(in crate::scheme) mod tests;
 mod wire;
 
 use std::sync::Arc;

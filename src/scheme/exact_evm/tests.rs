@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::scheme::evm::testing::*;
 
-pub(super) fn scheme() -> ExactEvm {
+pub(in crate::scheme) fn scheme() -> ExactEvm {
     ExactEvm::new(vec![chain(network())])
 }
 

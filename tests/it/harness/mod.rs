@@ -16,6 +16,7 @@ pub(crate) mod scene;
 pub(crate) mod scratch;
 pub(crate) mod sign;
 pub(crate) mod sign_svm;
+pub(crate) mod sign_upto;
 pub(crate) mod svm_wire;
 pub(crate) mod svm_world;
 pub(crate) mod world;

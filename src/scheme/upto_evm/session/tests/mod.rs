@@ -262,6 +262,7 @@ fn a_payload_without_a_spender_means_the_recipient() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn every_check_has_its_code() {
     let good = payload(&permit());
     let late = permitted(|permit| permit.deadline = U256::from(NOW_SECS + 5));
@@ -269,115 +270,31 @@ fn every_check_has_its_code() {
     let poor = permitted(|permit| permit.value = U256::from(AMOUNT - 1));
     let foreign = permitted(|permit| permit.spender = Address::repeat_byte(0x52));
     let tampered = changed(|p| p["authorization"]["nonce"] = json!("4"));
-    let extra = |name: &str, value: Value| {
-        asked(|e| {
-            e.extra.insert(name.to_owned(), value);
-        })
-    };
-    let without = |name: &str| {
-        asked(|e| {
-            e.extra.remove(name);
-        })
-    };
+    let extra = |name: &str, value: Value| asked(|e| {
+        e.extra.insert(name.to_owned(), value);
+    });
+    let without = |name: &str| asked(|e| {
+        e.extra.remove(name);
+    });
     let table: [(&str, Envelope, &Value, Reason); 18] = [
-        (
-            "accepted scheme",
-            asked(|e| e.accepted_scheme = "exact".into()),
-            &good,
-            Reason::UnsupportedScheme,
-        ),
-        (
-            "required scheme",
-            asked(|e| e.scheme = "exact".into()),
-            &good,
-            Reason::UnsupportedScheme,
-        ),
-        (
-            "network",
-            asked(|e| e.accepted_network = "eip155:1".into()),
-            &good,
-            Reason::NetworkMismatch,
-        ),
-        (
-            "no name",
-            without("name"),
-            &good,
-            Reason::MissingEip712Domain,
-        ),
-        (
-            "no version",
-            without("version"),
-            &good,
-            Reason::MissingEip712Domain,
-        ),
-        (
-            "asset",
-            asked(|e| e.asset = Address::repeat_byte(9).to_string()),
-            &good,
-            Reason::AssetNotAllowed,
-        ),
-        (
-            "spender",
-            envelope(),
-            &foreign,
-            Reason::SpenderNotFacilitator,
-        ),
+        ("accepted scheme", asked(|e| e.accepted_scheme = "exact".into()), &good, Reason::UnsupportedScheme),
+        ("required scheme", asked(|e| e.scheme = "exact".into()), &good, Reason::UnsupportedScheme),
+        ("network", asked(|e| e.accepted_network = "eip155:1".into()), &good, Reason::NetworkMismatch),
+        ("no name", without("name"), &good, Reason::MissingEip712Domain),
+        ("no version", without("version"), &good, Reason::MissingEip712Domain),
+        ("asset", asked(|e| e.asset = Address::repeat_byte(9).to_string()), &good, Reason::AssetNotAllowed),
+        ("spender", envelope(), &foreign, Reason::SpenderNotFacilitator),
         ("cap below the price", envelope(), &poor, Reason::CapTooLow),
-        (
-            "cap below the required",
-            extra("maxAmountRequired", json!((CAP + 1).to_string())),
-            &good,
-            Reason::CapBelowRequiredMax,
-        ),
-        (
-            "cap below the hint",
-            extra("maxAmount", json!(CAP + 1)),
-            &good,
-            Reason::CapBelowRequiredMax,
-        ),
-        (
-            "garbage hint",
-            extra("maxAmount", json!("0x10")),
-            &good,
-            Reason::InvalidPaymentRequirements,
-        ),
-        (
-            "price of nothing",
-            asked(|e| e.amount = 0),
-            &good,
-            Reason::InvalidPaymentRequirements,
-        ),
-        (
-            "under six seconds",
-            envelope(),
-            &late,
-            Reason::AuthorizationExpired,
-        ),
+        ("cap below the required", extra("maxAmountRequired", json!((CAP + 1).to_string())), &good, Reason::CapBelowRequiredMax),
+        ("cap below the hint", extra("maxAmount", json!(CAP + 1)), &good, Reason::CapBelowRequiredMax),
+        ("garbage hint", extra("maxAmount", json!("0x10")), &good, Reason::InvalidPaymentRequirements),
+        ("price of nothing", asked(|e| e.amount = 0), &good, Reason::InvalidPaymentRequirements),
+        ("under six seconds", envelope(), &late, Reason::AuthorizationExpired),
         ("expired", envelope(), &over, Reason::AuthorizationExpired),
-        (
-            "signed something else",
-            envelope(),
-            &tampered,
-            Reason::InvalidPermitSignature,
-        ),
-        (
-            "another name",
-            extra("name", json!("Other")),
-            &good,
-            Reason::InvalidPermitSignature,
-        ),
-        (
-            "another version",
-            extra("version", json!("9")),
-            &good,
-            Reason::InvalidPermitSignature,
-        ),
-        (
-            "no recipient",
-            asked(|e| e.pay_to = Address::ZERO.to_string()),
-            &good,
-            Reason::InvalidPaymentRequirements,
-        ),
+        ("signed something else", envelope(), &tampered, Reason::InvalidPermitSignature),
+        ("another name", extra("name", json!("Other")), &good, Reason::InvalidPermitSignature),
+        ("another version", extra("version", json!("9")), &good, Reason::InvalidPermitSignature),
+        ("no recipient", asked(|e| e.pay_to = Address::ZERO.to_string()), &good, Reason::InvalidPaymentRequirements),
     ];
     for (what, envelope, payload, reason) in table {
         assert_eq!(refused(&envelope, payload), reason, "{what}");
