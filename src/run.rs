@@ -64,7 +64,11 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     let evm = evm::Family::new(&config.evm, &shared)?;
     let svm = svm::Family::new(&config.svm, &shared)?;
     let facilitator = Arc::new(Facilitator::new(Parts {
-        schemes: Registry::new(vec![Box::new(evm.exact()), Box::new(svm.exact())]),
+        schemes: Registry::new(vec![
+            Box::new(evm.exact()),
+            Box::new(evm.upto(&config.auth)),
+            Box::new(svm.exact()),
+        ]),
         store: store.clone(),
         clock,
         hooks,

@@ -1,5 +1,6 @@
 //! The three answers: rejected (checked, and bad), unavailable (could not find out), unconfirmed (may have happened).
 
+use crate::protocol::Amount;
 use crate::scheme::Rejection;
 
 /// An answer together with the network to echo on the wire, as the request wrote it.
@@ -22,8 +23,11 @@ pub enum Verdict {
 pub enum Outcome {
     /// Proven on chain, and told to one caller only. `replayed` when the same caller asked again with the same idempotency key.
     Settled {
+        /// Empty where nothing was charged.
         transaction: String,
         payer: String,
+        /// What was really charged, where that may be less than what was signed.
+        amount: Option<Amount>,
         replayed: bool,
     },
     /// Definitive; `transaction` where one is known (a reverted one, or the one that paid already).

@@ -16,6 +16,13 @@ impl Caller {
         }
     }
 
+    /// Whether the key is one of this recipient's own. No key is bound to anybody yet.
+    pub fn is_bound_to(&self, _pay_to: &str) -> bool {
+        match self {
+            Self::Anonymous | Self::Key(_) => false,
+        }
+    }
+
     pub fn is_authenticated(&self) -> bool {
         match self {
             Self::Anonymous => false,

@@ -2,6 +2,7 @@
 
 pub mod answer;
 mod caller;
+mod claim;
 mod delivery;
 mod readiness;
 mod settle;
@@ -17,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::hooks::Hooks;
+use crate::protocol::payment::Purpose;
 use crate::protocol::request::Malformed;
 use crate::protocol::response::SupportedResponse;
 use crate::protocol::{Network, Payment, request};
@@ -97,8 +99,9 @@ impl Facilitator {
         self.parts.store.by_transaction(&reference).await
     }
 
-    fn parse(&self, body: &[u8]) -> Result<Payment, Malformed> {
-        request::parse(body, |name| self.parts.network_names.get(name).cloned())
+    fn parse(&self, purpose: Purpose, body: &[u8]) -> Result<Payment, Malformed> {
+        let named = |name: &str| self.parts.network_names.get(name).cloned();
+        request::parse(purpose, body, named)
     }
 }
 

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::claim::Claimant;
 use super::delivery::DeliveryClaim;
-use super::verify::{is_same, no_sessions, refuse_expired};
+use super::verify::{is_same, no_sessions, refuse_expired, unavailable};
 use super::{Answer, Facilitator, Outcome, Request, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
+use crate::protocol::payment::Purpose;
 use crate::protocol::{Payment, Reason};
 use crate::scheme::{self, Check, Identity, Refusal, Rejection};
-use crate::store::{Delivered, Delivery, Enqueued, POLL, Proof, Settlement, Stage};
+use crate::store::{Delivered, Delivery, Enqueued, POLL, Settlement, Stage};
 
 /// How long past its deadline a request tries to end in order.
 const GRACE: Duration = Duration::from_secs(3);
@@ -23,13 +25,16 @@ struct Waiter<'a> {
     payer: String,
     /// The code to answer when the window passed.
     expired: Reason,
+    /// Whether a success tells what was charged.
+    is_metered: bool,
+    claimant: Option<Claimant<'a>>,
     deadline: UnixMillis,
 }
 
 impl Facilitator {
     pub async fn settle(&self, request: Request<'_>) -> Answer<Outcome> {
         let deadline = self.parts.clock.now().plus(self.parts.settle_timeout);
-        let payment = match self.parse(request.body) {
+        let payment = match self.parse(Purpose::Settle, request.body) {
             Ok(payment) => payment,
             Err(cause) => {
                 let (network, rejection) = malformed(cause);
@@ -72,10 +77,13 @@ impl Facilitator {
             request,
             payer: identity.payer.clone(),
             expired: checked.expired(),
+            is_metered: checked.is_metered(),
+            claimant: Claimant::new(checked.as_ref(), payment, request.caller),
             deadline,
         };
+        self.check_claim(waiter.claimant.as_ref()).await?;
         if let Some(row) = self.on_record(&identity).await? {
-            return Ok(self.join(&row, &identity, &waiter).await);
+            return self.join(&row, &identity, &waiter).await;
         }
         refuse_expired(checked.as_ref())?;
         if self.parts.draining.is_cancelled() {
@@ -91,11 +99,12 @@ impl Facilitator {
             Ok(verified) => verified,
             Err(refusal) => {
                 return match self.on_record_meanwhile(&refusal, &identity).await? {
-                    Some(row) => Ok(self.join(&row, &identity, &waiter).await),
+                    Some(row) => self.join(&row, &identity, &waiter).await,
                     None => Err(refusal),
                 };
             }
         };
+        self.claim(waiter.claimant.as_ref(), &verified).await?;
         let asked = scheme::Request {
             caller: request.caller.as_str(),
             wire_network: &payment.wire_network,
@@ -109,7 +118,7 @@ impl Facilitator {
             }
             // Somebody was first while we verified.
             Ok(Enqueued::Known) => match self.on_record(&identity).await? {
-                Some(row) => Ok(self.join(&row, &identity, &waiter).await),
+                Some(row) => self.join(&row, &identity, &waiter).await,
                 None => Err(Refusal::Unavailable(
                     "the queue was full; try again".to_owned(),
                 )),
@@ -118,11 +127,17 @@ impl Facilitator {
         }
     }
 
-    async fn join(&self, row: &Settlement, identity: &Identity, waiter: &Waiter<'_>) -> Outcome {
+    async fn join(
+        &self,
+        row: &Settlement,
+        identity: &Identity,
+        waiter: &Waiter<'_>,
+    ) -> Result<Outcome, Refusal> {
+        Claimant::check_row(waiter.claimant.as_ref(), row)?;
         if is_same(row, identity) {
-            self.wait(&row.id, waiter).await
+            Ok(self.wait(&row.id, waiter).await)
         } else {
-            other_payment(waiter)
+            Ok(other_payment(waiter))
         }
     }
 
@@ -207,17 +222,26 @@ impl Facilitator {
                 delivered: None,
             } => {
                 self.parts.hooks.reached(Point::Settled).await;
-                claim.take().await.then(|| waiter.settled(proof, false))
+                let told = || waiter.settled(row, &proof.transaction, false);
+                claim.take().await.then(told)
+            }
+            Stage::Closed { delivered: None } => {
+                self.parts.hooks.reached(Point::Settled).await;
+                claim.take().await.then(|| waiter.settled(row, "", false))
             }
             Stage::Settled {
                 proof,
                 delivered: Some(delivered),
-            } if claim.recognise(delivered) => Some(waiter.settled(proof, false)),
+            } if claim.recognise(delivered) => Some(waiter.settled(row, &proof.transaction, false)),
+            Stage::Closed {
+                delivered: Some(delivered),
+            } if claim.recognise(delivered) => Some(waiter.settled(row, "", false)),
             Stage::Settled { .. }
+            | Stage::Closed { .. }
             | Stage::SettledElsewhere { .. }
             | Stage::Failed { .. }
             | Stage::Expired { .. }
-            | Stage::Released { .. } => Some(waiter.ended(&row.stage)),
+            | Stage::Released { .. } => Some(waiter.ended(row)),
         }
     }
 }
@@ -230,10 +254,12 @@ impl Waiter<'_> {
         }
     }
 
-    fn settled(&self, proof: &Proof, replayed: bool) -> Outcome {
+    /// The amount is the row's, whatever this request asked for.
+    fn settled(&self, row: &Settlement, transaction: &str, replayed: bool) -> Outcome {
         Outcome::Settled {
-            transaction: proof.transaction.clone(),
+            transaction: transaction.to_owned(),
             payer: self.payer.clone(),
+            amount: self.is_metered.then_some(row.amount),
             replayed,
         }
     }
@@ -253,19 +279,23 @@ impl Waiter<'_> {
     }
 
     /// The answer of a payment that came to its end and is not ours to tell as a success.
-    fn ended(&self, stage: &Stage) -> Outcome {
+    fn ended(&self, row: &Settlement) -> Outcome {
         let duplicate = |message, transaction| {
             self.rejected(Reason::DuplicateSettlement, Some(message), transaction)
         };
-        match stage {
+        match &row.stage {
             Stage::Settled {
                 proof,
                 delivered: Some(delivered),
-            } if is_replay(delivered, self.request) => self.settled(proof, true),
+            } if is_replay(delivered, self.request) => self.settled(row, &proof.transaction, true),
+            Stage::Closed {
+                delivered: Some(delivered),
+            } if is_replay(delivered, self.request) => self.settled(row, "", true),
             Stage::Settled { proof, .. } => duplicate(
                 "this payment was settled and its success delivered",
                 Some(&proof.transaction),
             ),
+            Stage::Closed { .. } => duplicate("this payment was closed without a charge", None),
             Stage::SettledElsewhere { transaction } => duplicate(
                 "this payment was settled by somebody else",
                 Some(transaction),
@@ -305,9 +335,4 @@ fn other_payment(waiter: &Waiter<'_>) -> Outcome {
         rejection,
         transaction: None,
     }
-}
-
-fn unavailable(cause: &crate::store::Error) -> Refusal {
-    observe::store_trouble(cause);
-    Refusal::Unavailable("the database could not be asked".to_owned())
 }

@@ -1,14 +1,16 @@
 //! `/verify`: every check, no effect.
 
+use super::claim::Claimant;
 use super::{Answer, Facilitator, Request, Verdict, malformed};
 use crate::observe;
+use crate::protocol::payment::Purpose;
 use crate::protocol::{Payment, Reason};
 use crate::scheme::{Check, Checked, Identity, Refusal, Rejection};
 use crate::store::{Settlement, Stage};
 
 impl Facilitator {
     pub async fn verify(&self, request: Request<'_>) -> Answer<Verdict> {
-        let payment = match self.parse(request.body) {
+        let payment = match self.parse(Purpose::Verify, request.body) {
             Ok(payment) => payment,
             Err(cause) => {
                 let (network, rejection) = malformed(cause);
@@ -18,7 +20,7 @@ impl Facilitator {
                 };
             }
         };
-        let verdict = match self.verify_payment(&payment).await {
+        let verdict = match self.verify_payment(&payment, request).await {
             Ok(payer) => Verdict::Valid { payer },
             Err(Refusal::Rejected(rejection)) => Verdict::Rejected(rejection),
             Err(Refusal::Unavailable(cause)) => Verdict::Unavailable(cause),
@@ -34,19 +36,31 @@ impl Facilitator {
         }
     }
 
-    async fn verify_payment(&self, payment: &Payment) -> Result<String, Refusal> {
+    async fn verify_payment(
+        &self,
+        payment: &Payment,
+        request: Request<'_>,
+    ) -> Result<String, Refusal> {
         let checked = match self.check(payment)? {
             Check::Payment(checked) => checked,
             Check::Session(_) => return Err(no_sessions()),
         };
+        let claimant = Claimant::new(checked.as_ref(), payment, request.caller);
         let (identity, expired) = (checked.identity().clone(), checked.expired());
-        let verdict = |row| verdict_on_record(&row, &identity, expired).map_err(Refusal::Rejected);
+        let verdict = |row| {
+            Claimant::check_row(claimant.as_ref(), &row)?;
+            verdict_on_record(&row, &identity, expired).map_err(Refusal::Rejected)
+        };
+        self.check_claim(claimant.as_ref()).await?;
         if let Some(row) = self.on_record(&identity).await? {
             return verdict(row);
         }
         refuse_expired(checked.as_ref())?;
         match checked.verify().await {
-            Ok(verified) => Ok(verified.payer().to_owned()),
+            Ok(verified) => {
+                self.claim(claimant.as_ref(), &verified).await?;
+                Ok(verified.payer().to_owned())
+            }
             Err(refusal) => match self.on_record_meanwhile(&refusal, &identity).await? {
                 Some(row) => verdict(row),
                 None => Err(refusal),
@@ -80,10 +94,7 @@ impl Facilitator {
             .store
             .find(&identity.payment_key)
             .await
-            .map_err(|cause| {
-                observe::store_trouble(&cause);
-                Refusal::Unavailable("the database could not be asked".to_owned())
-            })
+            .map_err(|cause| unavailable(&cause))
     }
 
     /// The row of a payment that the chain spoke against. A twin of this request may have settled it since we looked: then a used nonce or an
@@ -98,6 +109,11 @@ impl Facilitator {
             Refusal::Unavailable(_) => Ok(None),
         }
     }
+}
+
+pub(super) fn unavailable(cause: &crate::store::Error) -> Refusal {
+    observe::store_trouble(cause);
+    Refusal::Unavailable("the database could not be asked".to_owned())
 }
 
 pub(super) fn no_sessions() -> Refusal {
@@ -139,12 +155,17 @@ fn verdict_on_record(
         | Stage::Submitted { .. }
         | Stage::Settled {
             delivered: None, ..
-        } => Ok(payer),
+        }
+        | Stage::Closed { delivered: None } => Ok(payer),
         Stage::Settled {
             delivered: Some(_), ..
         } => reject(
             Reason::DuplicateSettlement,
             "this payment was settled and its success delivered",
+        ),
+        Stage::Closed { delivered: Some(_) } => reject(
+            Reason::DuplicateSettlement,
+            "this payment was closed without a charge",
         ),
         Stage::SettledElsewhere { .. } => reject(
             Reason::DuplicateSettlement,

@@ -89,6 +89,7 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
         Outcome::Settled {
             transaction,
             payer,
+            amount,
             replayed: _,
         } => {
             let settled = SettleResponse {
@@ -98,6 +99,7 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
                 payer: Some(payer),
                 transaction,
                 network: or_unknown(network),
+                amount: amount.map(|amount| amount.to_string()),
             };
             (StatusCode::OK, settled)
         }
@@ -149,6 +151,7 @@ fn unsettled(rejection: Rejection, transaction: Option<String>, network: String)
         payer: rejection.payer,
         transaction: transaction.unwrap_or_default(),
         network: or_unknown(network),
+        amount: None,
     }
 }
 
@@ -304,6 +307,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::protocol::Amount;
 
     const NETWORK: &str = "base-sepolia";
 
@@ -385,8 +389,10 @@ mod tests {
     #[tokio::test]
     async fn a_settled_payment_is_told_and_a_replay_says_so() {
         let outcome = |replayed| Outcome::Settled {
+            amount: None,
             transaction: "0xfeed".to_owned(),
             payer: "0xAb".to_owned(),
+            amount: None,
             replayed,
         };
         let body = json!({ "success": true, "payer": "0xAb", "transaction": "0xfeed", "network": NETWORK });
@@ -396,6 +402,21 @@ mod tests {
         );
         let yes = Some("true".to_owned());
         assert_eq!(settled(outcome(true)).await, (200, None, yes, body));
+    }
+
+    #[tokio::test]
+    async fn a_metered_payment_tells_what_was_charged() {
+        let outcome = Outcome::Settled {
+            transaction: String::new(),
+            payer: "0xAb".to_owned(),
+            amount: Some(Amount::ZERO),
+            replayed: false,
+        };
+        let (_, _, _, body) = settled(outcome).await;
+        let expected = json!({
+            "success": true, "payer": "0xAb", "transaction": "", "network": NETWORK, "amount": "0",
+        });
+        assert_eq!(body, expected);
     }
 
     #[tokio::test]

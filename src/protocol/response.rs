@@ -36,6 +36,9 @@ pub struct SettleResponse {
     pub payer: Option<String>,
     pub transaction: String,
     pub network: String,
+    /// What was charged, atomic units in decimal; `upto` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
 }
 
 /// One entry of `/supported` `kinds`.

@@ -1,10 +1,12 @@
 //! Schemes: what a payment must satisfy. A scheme turns a [`Payment`] into a [`Checked`] without asking anybody, and that into a [`Verified`]
 //! with at most one question to the chain. Only this room makes a [`Verified`], and only a `Verified` can be enqueued.
 
+pub mod evm;
 pub mod exact_evm;
 pub mod exact_svm;
 mod registry;
 mod session;
+pub mod upto_evm;
 mod verified;
 
 use async_trait::async_trait;
@@ -63,6 +65,11 @@ pub trait Checked: Send + Sync {
 
     /// The code of a payment whose window has passed.
     fn expired(&self) -> Reason;
+
+    /// Whether less than what was signed may be charged: then answers tell the amount, and only the caller that verified the payment may charge it.
+    fn is_metered(&self) -> bool {
+        false
+    }
 
     /// Asks the chain: signature of payers with code, asset, and a simulation of the settlement itself.
     async fn verify(self: Box<Self>) -> Result<Verified, Refusal>;

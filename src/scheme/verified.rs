@@ -53,11 +53,22 @@ impl Verified {
         Self { identity, terms }
     }
 
+    /// As written in the payload.
     pub fn payer(&self) -> &str {
         &self.identity.payer
     }
 
-    /// Puts the payment into the queue, once per payment key. The only caller of the store's insert.
+    /// The payer in the chain's normal form.
+    pub fn account(&self) -> &str {
+        &self.terms.payer
+    }
+
+    /// First block time, unix seconds, at which the authorization can no longer be executed.
+    pub fn expires_at(&self) -> i64 {
+        self.terms.expires_at
+    }
+
+    /// Puts the payment on record, once per payment key: into the queue, or closed where nothing is charged. The only caller of the store's inserts.
     pub async fn enqueue(
         self,
         store: &Store,
@@ -83,6 +94,10 @@ impl Verified {
             deadline: request.deadline,
             expires_at: terms.expires_at,
         };
+        // Nothing is to be moved, so nothing is to be sent.
+        if new.amount.is_zero() {
+            return store.close_unpaid(new).await;
+        }
         store.enqueue(new).await
     }
 }

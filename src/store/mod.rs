@@ -1,6 +1,7 @@
 //! What must survive a crash. One SQL text on Postgres and SQLite; every transition is one conditional statement whose affected rows say who won.
 
 mod bells;
+mod claims;
 mod exposures;
 mod lanes;
 mod outcomes;
@@ -8,6 +9,7 @@ mod queue;
 mod row;
 mod sessions;
 mod settlements;
+mod submissions;
 mod transactions;
 mod watch;
 
@@ -23,6 +25,7 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 
 pub use bells::{Bell, POLL};
+pub use claims::NewClaim;
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
 pub use row::{Delivered, Proof, Settlement, Stage};
@@ -32,8 +35,9 @@ pub use sessions::{
     Visible,
 };
 pub use settlements::{Delivery, Enqueued, NewSettlement};
-pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
-pub use watch::NotFinal;
+pub use submissions::{Submission, Submitted};
+pub use transactions::{Attempt, InFlight, NewAttempt, Role};
+pub use watch::{Carrier, NotFinal};
 
 /// The database.
 #[derive(Debug, Clone)]
@@ -179,6 +183,11 @@ fn migrator() -> Migrator {
             2,
             "sessions",
             include_str!("../../migrations/0002_sessions.sql"),
+        ),
+        (
+            4,
+            "claims",
+            include_str!("../../migrations/0004_claims.sql"),
         ),
     ];
     let migrations = texts.map(|(version, name, sql)| {

@@ -62,12 +62,30 @@ impl Delivery {
 impl Store {
     /// Inserts the payment unless its key is on record: the unique payment key decides who is first.
     pub async fn enqueue(&self, new: NewSettlement) -> Result<Enqueued> {
-        let id = new_id();
         let network = new.network.clone();
-        if !insert(&self.pool, &id, new, None, self.now()).await? {
+        let enqueued = self.insert(new, "queued").await?;
+        if matches!(enqueued, Enqueued::First(_)) {
+            self.ring_queue(network.as_str());
+        }
+        Ok(enqueued)
+    }
+
+    /// Like [`Store::enqueue`] for a payment of which nothing is charged: it never becomes a transaction, and its row keeps others from charging it.
+    pub async fn close_unpaid(&self, new: NewSettlement) -> Result<Enqueued> {
+        self.insert(new, "closed").await
+    }
+
+    async fn insert(&self, new: NewSettlement, state: &str) -> Result<Enqueued> {
+        let id = new_id();
+        let entry = Entry {
+            id: &id,
+            state,
+            session_id: None,
+            now: self.now(),
+        };
+        if !insert(&self.pool, new, entry).await? {
             return Ok(Enqueued::Known);
         }
-        self.ring_queue(network.as_str());
         Ok(Enqueued::First(id))
     }
 
@@ -132,7 +150,7 @@ impl Store {
     pub async fn deliver(&self, id: &str, delivery: &Delivery) -> Result<bool> {
         let done = sqlx::query(
             "update settlements set delivered_at = $1, delivered_to = $2, delivery_key = $3, delivery_id = $4 \
-             where id = $5 and state = 'settled' and (delivered_at is null or delivery_id = $4)",
+             where id = $5 and state in ('settled', 'closed') and (delivered_at is null or delivery_id = $4)",
         )
         .bind(self.now())
         .bind(&delivery.caller)
@@ -160,21 +178,29 @@ impl Store {
     }
 }
 
-/// The insert itself; false when the payment key is on record. A batch names its session.
+/// How a payment enters the record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub id: &'a str,
+    pub state: &'a str,
+    /// A batch names its session.
+    pub session_id: Option<&'a str>,
+    pub now: i64,
+}
+
+/// The insert itself; false when the payment key is on record.
 pub(super) async fn insert<'e>(
     executor: impl Executor<'e, Database = Any>,
-    id: &str,
     new: NewSettlement,
-    session_id: Option<&str>,
-    now: i64,
+    entry: Entry<'_>,
 ) -> Result<bool> {
     let inserted = sqlx::query(
         "insert into settlements (id, payment_key, fingerprint, proof, caller, scheme, network, wire_network, asset, payer, \
          pay_to, amount, work, expect, required_sender, batchable, deadline, state, created_at, updated_at, claimed_until, expires_at, \
-         session_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'queued', $18, $18, 0, $19, $20) \
+         session_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $21, $18, $18, 0, $19, $20) \
          on conflict do nothing",
     )
-    .bind(id)
+    .bind(entry.id)
     .bind(new.payment_key)
     .bind(new.fingerprint)
     .bind(new.proof)
@@ -191,9 +217,10 @@ pub(super) async fn insert<'e>(
     .bind(new.required_sender)
     .bind(i64::from(new.batchable))
     .bind(new.deadline.0)
-    .bind(now)
+    .bind(entry.now)
     .bind(new.expires_at)
-    .bind(session_id)
+    .bind(entry.session_id)
+    .bind(entry.state)
     .execute(executor)
     .await?;
     Ok(inserted.rows_affected() == 1)

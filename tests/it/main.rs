@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod batches;
 mod clients;
 mod cost;
 mod crash;
@@ -36,3 +37,4 @@ mod store;
 mod supported;
 mod svm_crash;
 mod svm_pay;
+mod upto;

@@ -5,6 +5,7 @@ mod door;
 mod payment;
 mod settling;
 mod shapes;
+mod upto;
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -92,7 +93,18 @@ fn way(reason: Reason) -> Way {
         R::Eip2612AssetMismatch => Way::InProcess(payment::with_a_permit_for_another_asset),
         R::Eip2612SpenderNotPermit2 => Way::InProcess(payment::with_a_permit_for_another_spender),
         R::Eip2612DeadlineExpired => Way::InProcess(payment::with_a_permit_about_to_expire),
-        R::InvalidExactSvmUnsupportedScheme | R::InvalidExactSvmNetworkMismatch | R::NetworkMismatch
+        R::InvalidUptoEvmScheme => Way::InProcess(upto::accepting_another_scheme),
+        R::InvalidUptoEvmNetworkMismatch => Way::InProcess(upto::accepting_another_network),
+        R::UptoFacilitatorMismatch => Way::InProcess(upto::for_another_facilitator),
+        R::InvalidUptoEvmSettlementExceedsAmount => scene(upto::charging_more_than_the_ceiling()),
+        R::UptoAmountExceedsPermitted => on_chain(upto::proxy_that_finds_the_amount_too_high()),
+        R::UptoUnauthorizedFacilitator => on_chain(upto::proxy_that_wants_another_caller()),
+        R::InvalidUptoEvmTransactionFailed => scene(upto::balance_gone_before_the_block()),
+        R::UptoCallerMismatch => scene(upto::verified_by_another_caller()),
+        R::InvalidUptoEvmPayload | R::MissingEip712Domain | R::SpenderNotFacilitator | R::CapTooLow | R::CapBelowRequiredMax
+        | R::AuthorizationExpired | R::InvalidPermitSignature | R::UnsupportedSignatureType | R::InsufficientBalance
+        | R::InsufficientAllowance | R::PermitFailed | R::InvalidTransactionState
+        | R::InvalidExactSvmUnsupportedScheme | R::InvalidExactSvmNetworkMismatch | R::NetworkMismatch
         | R::InvalidExactSvmMissingFeePayer | R::InvalidExactSvmFeePayerNotManaged | R::FeePayerNotManagedByFacilitator
         | R::InvalidExactSvmTransactionUndecodable | R::InvalidExactSvmExcessiveSigners | R::InvalidExactSvmFeePayerMismatch
         | R::InvalidExactSvmSignature | R::InvalidExactSvmInstructionsLength | R::InvalidExactSvmComputeLimitInstruction

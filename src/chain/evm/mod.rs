@@ -8,7 +8,7 @@ mod fees;
 pub mod gas;
 mod lane;
 pub mod reads;
-mod revert;
+pub mod revert;
 pub mod signature;
 mod transaction;
 mod watcher;

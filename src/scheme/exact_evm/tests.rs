@@ -1,7 +1,11 @@
 use serde_json::json;
 
-use super::testing::*;
 use super::*;
+use crate::scheme::evm::testing::*;
+
+pub(in crate::scheme) fn scheme() -> ExactEvm {
+    ExactEvm::new(vec![chain(network())])
+}
 
 #[test]
 fn lists_both_versions_of_every_network_with_an_asset() {

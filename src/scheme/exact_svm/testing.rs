@@ -21,7 +21,7 @@ use super::token::associated_account;
 use super::wire::assemble;
 use super::{Assets, Cluster, ExactSvm, Ledger, Policy, programs};
 use crate::clock::UnixMillis;
-use crate::protocol::payment::{Payment, Requirements, Version};
+use crate::protocol::payment::{Payment, Purpose, Requirements, Version};
 use crate::protocol::{Amount, Network};
 use crate::scheme::{Check, Checked, Refusal, Rejection, Scheme, Verified};
 
@@ -220,6 +220,7 @@ impl Case {
 
     pub(super) fn payment_with(&self, payload: &Value) -> Payment {
         Payment {
+            purpose: Purpose::Settle,
             version: self.version,
             requirements: Requirements {
                 scheme: self.scheme.clone(),
@@ -233,6 +234,7 @@ impl Case {
             wire_network: self.wire_network.clone(),
             accepted_scheme: self.accepted_scheme.clone(),
             accepted_network: self.accepted_network.clone(),
+            accepted_asset: None,
             payload: RawValue::from_string(payload.to_string()).unwrap(),
             extensions: BTreeMap::new(),
         }

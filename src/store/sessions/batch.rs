@@ -8,7 +8,7 @@ use super::{Keeper, Session, SessionState};
 use crate::clock::UnixMillis;
 use crate::protocol::{Amount, Reason};
 use crate::store::row::impossible;
-use crate::store::settlements::insert;
+use crate::store::settlements::{Entry, insert};
 use crate::store::{NewSettlement, Result, Store, new_id};
 
 /// Most batches that a session is settled in: a limit on what a session may make us keep and add up.
@@ -81,7 +81,13 @@ impl Store {
         }
         let id = new_id();
         let network = new.settlement.network.clone();
-        if !insert(&mut *tx, &id, new.settlement, Some(&session.id), self.now()).await? {
+        let entry = Entry {
+            id: &id,
+            state: "queued",
+            session_id: Some(&session.id),
+            now: self.now(),
+        };
+        if !insert(&mut *tx, new.settlement, entry).await? {
             return Err(impossible(
                 "payment_key",
                 &format!("{}:{}", session.id, new.sequence),

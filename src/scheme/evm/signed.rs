@@ -8,17 +8,17 @@ use crate::config::Factory;
 
 /// A signature without its wrapper, in the form that contracts get it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Signed {
+pub(in crate::scheme) struct Signed {
     /// `v` is 27 or 28 where the payer's own key signed. A contract's signature is left as it is: some wallets give `v` a meaning of their own.
-    pub(super) bytes: Bytes,
+    pub(in crate::scheme) bytes: Bytes,
     /// EIP-6492: how the payer's wallet is deployed.
-    pub(super) deployment: Option<Deployment>,
-    pub(super) fit: Fit,
+    pub(in crate::scheme) deployment: Option<Deployment>,
+    pub(in crate::scheme) fit: Fit,
 }
 
 /// What ECDSA recovery says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fit {
+pub(in crate::scheme) enum Fit {
     /// The payer's key signed this digest.
     Payer(Ecdsa),
     /// 65 bytes, and not by the payer's key. Only a contract could accept it.
@@ -29,7 +29,7 @@ pub(super) enum Fit {
 
 /// Whether the factory that a signature names may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deploys {
+pub(in crate::scheme) enum Deploys {
     Nothing,
     ByListed(Factory),
     ByUnlisted,
@@ -37,13 +37,13 @@ pub(super) enum Deploys {
 
 /// How a signature fails a payer without code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(in crate::scheme) enum Flaw {
     Factory,
     Signature,
 }
 
 impl Signed {
-    pub(super) fn new(
+    pub(in crate::scheme) fn new(
         bytes: Bytes,
         deployment: Option<Deployment>,
         digest: B256,
@@ -63,7 +63,7 @@ impl Signed {
     }
 
     /// What is wrong with it when the payer has no code.
-    pub(super) fn flaw_without_code(&self, deploys: Deploys) -> Option<Flaw> {
+    pub(in crate::scheme) fn flaw_without_code(&self, deploys: Deploys) -> Option<Flaw> {
         match (deploys, self.fit) {
             (Deploys::ByUnlisted, _) => Some(Flaw::Factory),
             // The simulation deploys the wallet and lets it judge.
@@ -74,7 +74,7 @@ impl Signed {
 
     /// What is wrong with it before the payer's code is read. When the payment fails anyway, an unknown payer is taken for the usual one,
     /// so that a tampered field is reported as the signature that it breaks.
-    pub(super) fn flaw_in_process(
+    pub(in crate::scheme) fn flaw_in_process(
         &self,
         deploys: Deploys,
         payer: Option<Payer>,

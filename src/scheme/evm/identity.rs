@@ -4,26 +4,35 @@ use alloy::hex;
 use alloy::primitives::{Address, B256, U256};
 use sha2::{Digest, Sha256};
 
-use super::NAME;
 use super::requested::Requested;
 use super::signed::Signed;
+use crate::chain::evm::eip712::Permit;
 
 /// EIP-3009: token, payer and nonce happen once. `eip3009:<chain id>:<token>:<payer>:<nonce>`, hex in lower case.
-pub(super) fn eip3009_key(chain_id: u64, token: Address, from: Address, nonce: B256) -> String {
+pub(in crate::scheme) fn eip3009_key(
+    chain_id: u64,
+    token: Address,
+    from: Address,
+    nonce: B256,
+) -> String {
     format!("eip3009:{chain_id}:{token:#x}:{from:#x}:{nonce:#x}")
 }
 
 /// Permit2: owner and nonce happen once, whatever the token; `exact` and `upto` share it. `permit2:<chain id>:<owner>:<nonce>`,
 /// the nonce as 32 bytes of lower-case hex (on the wire it is decimal, with any number of leading zeros).
-pub(super) fn permit2_key(chain_id: u64, owner: Address, nonce: U256) -> String {
+pub(in crate::scheme) fn permit2_key(chain_id: u64, owner: Address, nonce: U256) -> String {
     let nonce = B256::from(nonce);
     format!("permit2:{chain_id}:{owner:#x}:{nonce:#x}")
 }
 
 /// Digest of the economic terms and of what was signed, hex.
-pub(super) fn fingerprint(requested: &Requested, payer: Address, digest: B256) -> String {
+pub(in crate::scheme) fn fingerprint(
+    requested: &Requested,
+    payer: Address,
+    digest: B256,
+) -> String {
     hash(&[
-        NAME.as_bytes(),
+        requested.scheme.as_bytes(),
         requested.network.as_str().as_bytes(),
         format!("{:#x}", requested.asset).as_bytes(),
         format!("{:#x}", requested.pay_to).as_bytes(),
@@ -34,13 +43,35 @@ pub(super) fn fingerprint(requested: &Requested, payer: Address, digest: B256) -
 }
 
 /// Digest of the signature as contracts get it, of the deployment it brings (EIP-6492), and of the extension used, hex.
-pub(super) fn proof(signed: &Signed, extension: &[u8]) -> String {
+pub(in crate::scheme) fn proof(signed: &Signed, extension: &[u8]) -> String {
     let deployment = signed.deployment.as_ref();
     hash(&[
         &signed.bytes,
         deployment.map_or(&[][..], |d| d.factory.as_slice()),
         deployment.map_or(&[][..], |d| &d.calldata),
         extension,
+    ])
+}
+
+/// An ERC-2612 permit: token, owner and nonce happen once, whoever the spender is. `erc2612:<chain id>:<token>:<owner>:<spender>:<nonce>`, the nonce as
+/// 32 bytes of lower-case hex.
+pub(in crate::scheme) fn permit_key(chain_id: u64, token: Address, permit: &Permit) -> String {
+    let Permit {
+        owner,
+        spender,
+        nonce,
+        ..
+    } = permit;
+    let nonce = B256::from(*nonce);
+    format!("erc2612:{chain_id}:{token:#x}:{owner:#x}:{spender:#x}:{nonce:#x}")
+}
+
+/// Digest of what a permit allows and of what was signed, hex.
+pub(in crate::scheme) fn permit_fingerprint(permit: &Permit, digest: B256) -> String {
+    hash(&[
+        permit.value.to_string().as_bytes(),
+        permit.deadline.to_string().as_bytes(),
+        digest.as_slice(),
     ])
 }
 
@@ -64,6 +95,7 @@ mod tests {
 
     fn requested() -> Requested {
         Requested {
+            scheme: "exact",
             network: Network::eip155(84_532),
             asset: Address::repeat_byte(1),
             pay_to: Address::repeat_byte(2),
@@ -93,6 +125,10 @@ mod tests {
         assert_eq!(first.len(), 64);
         let other = Address::repeat_byte(9);
         for changed in [
+            Requested {
+                scheme: "upto",
+                ..requested()
+            },
             Requested {
                 network: Network::eip155(8453),
                 ..requested()

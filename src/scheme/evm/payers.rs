@@ -15,23 +15,23 @@ const PAYERS_MAX: usize = 16_384;
 
 /// Whether an account has code: routes its signature to ECDSA or to EIP-1271.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Payer {
+pub(in crate::scheme) enum Payer {
     WithCode,
     WithoutCode,
 }
 
 /// Payers seen lately.
 #[derive(Debug, Default)]
-pub(super) struct Payers(Mutex<HashMap<Address, (Payer, UnixMillis)>>);
+pub(in crate::scheme) struct Payers(Mutex<HashMap<Address, (Payer, UnixMillis)>>);
 
 impl Payers {
-    pub(super) fn seen(&self, address: Address, now: UnixMillis) -> Option<Payer> {
+    pub(in crate::scheme) fn seen(&self, address: Address, now: UnixMillis) -> Option<Payer> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (payer, at) = *seen.get(&address)?;
         is_fresh(at, now).then_some(payer)
     }
 
-    pub(super) fn remember(&self, address: Address, payer: Payer, now: UnixMillis) {
+    pub(in crate::scheme) fn remember(&self, address: Address, payer: Payer, now: UnixMillis) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= PAYERS_MAX {
             seen.retain(|_, (_, at)| is_fresh(*at, now));

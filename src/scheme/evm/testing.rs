@@ -10,24 +10,27 @@ use alloy::signers::local::PrivateKeySigner;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{Chain, ExactEvm};
+use super::Chain;
 use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, PERMIT2};
 use crate::chain::evm::eip712::{Authorization, Domain, Permit, PermitTransfer, permit2_separator};
 use crate::chain::evm::reads::{CallResult, Code, Reads};
 use crate::clock::UnixMillis;
 use crate::config::{Asset, EvmNetwork, Factory};
-use crate::protocol::payment::{Payment, Requirements, Version};
+use crate::protocol::payment::{Payment, Purpose, Requirements, Version};
 use crate::protocol::{Amount, Network};
 
-pub(super) const CHAIN_ID: u64 = 84_532;
-pub(super) const USDC: Address = address!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
-pub(super) const PAY_TO: Address = address!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8");
-pub(super) const FACTORY: Address = Address::repeat_byte(0xfa);
-pub(super) const NOW: UnixMillis = UnixMillis(1_700_000_000_500);
-pub(super) const NOW_SECS: u64 = 1_700_000_000;
-pub(super) const AMOUNT: u64 = 10_000;
+pub(in crate::scheme) const CHAIN_ID: u64 = 84_532;
+pub(in crate::scheme) const USDC: Address = address!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
+pub(in crate::scheme) const PAY_TO: Address =
+    address!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8");
+pub(in crate::scheme) const FACTORY: Address = Address::repeat_byte(0xfa);
+/// The account of ours.
+pub(in crate::scheme) const SIGNER: Address = Address::repeat_byte(0x51);
+pub(in crate::scheme) const NOW: UnixMillis = UnixMillis(1_700_000_000_500);
+pub(in crate::scheme) const NOW_SECS: u64 = 1_700_000_000;
+pub(in crate::scheme) const AMOUNT: u64 = 10_000;
 
-pub(super) fn network() -> EvmNetwork {
+pub(in crate::scheme) fn network() -> EvmNetwork {
     EvmNetwork {
         network: Network::eip155(CHAIN_ID),
         chain_id: CHAIN_ID,
@@ -59,20 +62,15 @@ pub(super) fn network() -> EvmNetwork {
 }
 
 /// A chain whose node cannot be asked.
-pub(super) fn chain(network: EvmNetwork) -> Chain {
+pub(in crate::scheme) fn chain(network: EvmNetwork) -> Chain {
     // A second test finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let rpc = Arc::new(crate::chain::evm::connect(&network, reqwest::Client::new()));
-    let signer = Address::repeat_byte(0x51);
-    let reads = Arc::new(Reads::new(rpc, signer));
-    Chain::new(network, reads, vec![signer])
+    let reads = Arc::new(Reads::new(rpc, SIGNER));
+    Chain::new(network, reads, vec![SIGNER])
 }
 
-pub(super) fn scheme() -> ExactEvm {
-    ExactEvm::new(vec![chain(network())])
-}
-
-pub(super) fn key() -> PrivateKeySigner {
+pub(in crate::scheme) fn key() -> PrivateKeySigner {
     PrivateKeySigner::from_bytes(&B256::repeat_byte(0x42)).unwrap()
 }
 
@@ -80,7 +78,7 @@ fn sign(digest: B256) -> Bytes {
     key().sign_hash_sync(&digest).unwrap().as_bytes().into()
 }
 
-pub(super) fn usdc() -> Domain {
+pub(in crate::scheme) fn usdc() -> Domain {
     Domain {
         chain_id: CHAIN_ID,
         contract: USDC,
@@ -91,23 +89,25 @@ pub(super) fn usdc() -> Domain {
 
 /// Requirements and envelope of a payment, before it is signed.
 #[derive(Debug, Clone)]
-pub(super) struct Envelope {
-    pub(super) version: Version,
-    pub(super) scheme: String,
-    pub(super) accepted_scheme: String,
-    pub(super) wire_network: String,
-    pub(super) accepted_network: String,
-    pub(super) asset: String,
-    pub(super) pay_to: String,
-    pub(super) amount: u64,
-    pub(super) extra: BTreeMap<String, Value>,
-    pub(super) extensions: BTreeMap<String, Value>,
+pub(in crate::scheme) struct Envelope {
+    pub(in crate::scheme) purpose: Purpose,
+    pub(in crate::scheme) version: Version,
+    pub(in crate::scheme) scheme: String,
+    pub(in crate::scheme) accepted_scheme: String,
+    pub(in crate::scheme) wire_network: String,
+    pub(in crate::scheme) accepted_network: String,
+    pub(in crate::scheme) asset: String,
+    pub(in crate::scheme) pay_to: String,
+    pub(in crate::scheme) amount: u64,
+    pub(in crate::scheme) extra: BTreeMap<String, Value>,
+    pub(in crate::scheme) extensions: BTreeMap<String, Value>,
 }
 
 impl Envelope {
-    pub(super) fn new() -> Self {
+    pub(in crate::scheme) fn new() -> Self {
         let extra = [("name", json!("USDC")), ("version", json!("2"))];
         Self {
+            purpose: Purpose::Verify,
             version: Version::V2,
             scheme: "exact".to_owned(),
             accepted_scheme: "exact".to_owned(),
@@ -121,10 +121,11 @@ impl Envelope {
         }
     }
 
-    pub(super) fn payment(&self, payload: &Value) -> Payment {
+    pub(in crate::scheme) fn payment(&self, payload: &Value) -> Payment {
         let raw = |value: &Value| RawValue::from_string(value.to_string()).unwrap();
         let extensions = self.extensions.iter();
         Payment {
+            purpose: self.purpose,
             version: self.version,
             requirements: Requirements {
                 scheme: self.scheme.clone(),
@@ -138,13 +139,14 @@ impl Envelope {
             wire_network: self.wire_network.clone(),
             accepted_scheme: self.accepted_scheme.clone(),
             accepted_network: self.accepted_network.clone(),
+            accepted_asset: Some(self.asset.clone()),
             payload: raw(payload),
             extensions: extensions.map(|(id, ext)| (id.clone(), raw(ext))).collect(),
         }
     }
 }
 
-pub(super) fn authorization() -> Authorization {
+pub(in crate::scheme) fn authorization() -> Authorization {
     Authorization {
         from: key().address(),
         to: PAY_TO,
@@ -156,7 +158,7 @@ pub(super) fn authorization() -> Authorization {
 }
 
 /// An authorization as the buyer posts it, signed by [`key`].
-pub(super) fn eip3009_payload(authorization: &Authorization) -> Value {
+pub(in crate::scheme) fn eip3009_payload(authorization: &Authorization) -> Value {
     let digest = authorization.digest(usdc().separator());
     json!({
         "signature": sign(digest),
@@ -171,7 +173,7 @@ pub(super) fn eip3009_payload(authorization: &Authorization) -> Value {
     })
 }
 
-pub(super) fn transfer() -> PermitTransfer {
+pub(in crate::scheme) fn transfer() -> PermitTransfer {
     PermitTransfer {
         token: USDC,
         amount: U256::from(AMOUNT),
@@ -179,13 +181,18 @@ pub(super) fn transfer() -> PermitTransfer {
         nonce: U256::from(7),
         deadline: U256::from(NOW_SECS + 60),
         to: PAY_TO,
+        facilitator: None,
         valid_after: U256::ZERO,
     }
 }
 
 /// A Permit2 transfer as the buyer posts it, signed by [`key`].
-pub(super) fn permit2_payload(transfer: &PermitTransfer) -> Value {
+pub(in crate::scheme) fn permit2_payload(transfer: &PermitTransfer) -> Value {
     let digest = transfer.digest(permit2_separator(CHAIN_ID));
+    let mut witness = json!({"to": transfer.to, "validAfter": transfer.valid_after.to_string()});
+    if let Some(facilitator) = transfer.facilitator {
+        witness["facilitator"] = json!(facilitator);
+    }
     json!({
         "signature": sign(digest),
         "permit2Authorization": {
@@ -194,12 +201,12 @@ pub(super) fn permit2_payload(transfer: &PermitTransfer) -> Value {
             "spender": transfer.spender,
             "nonce": transfer.nonce.to_string(),
             "deadline": transfer.deadline.to_string(),
-            "witness": {"to": transfer.to, "validAfter": transfer.valid_after.to_string()},
+            "witness": witness,
         },
     })
 }
 
-pub(super) fn permit() -> Permit {
+pub(in crate::scheme) fn permit() -> Permit {
     Permit {
         owner: key().address(),
         spender: PERMIT2,
@@ -210,7 +217,7 @@ pub(super) fn permit() -> Permit {
 }
 
 /// The EIP-2612 extension as the buyer posts it, signed by [`key`].
-pub(super) fn sponsoring(permit: &Permit) -> Value {
+pub(in crate::scheme) fn sponsoring(permit: &Permit) -> Value {
     json!({"info": {
         "from": permit.owner,
         "asset": USDC,
@@ -223,14 +230,14 @@ pub(super) fn sponsoring(permit: &Permit) -> Value {
     }})
 }
 
-pub(super) fn contract() -> Code {
+pub(in crate::scheme) fn contract() -> Code {
     Code {
         size: 100,
         head: B256::repeat_byte(0x60),
     }
 }
 
-pub(super) fn returned(data: impl Into<Bytes>) -> CallResult {
+pub(in crate::scheme) fn returned(data: impl Into<Bytes>) -> CallResult {
     CallResult {
         success: true,
         gas_used: Some(30_000),
@@ -238,11 +245,11 @@ pub(super) fn returned(data: impl Into<Bytes>) -> CallResult {
     }
 }
 
-pub(super) fn returned_word(number: u64) -> CallResult {
+pub(in crate::scheme) fn returned_word(number: u64) -> CallResult {
     returned(U256::from(number).to_be_bytes::<32>())
 }
 
-pub(super) fn reverted(data: impl Into<Bytes>) -> CallResult {
+pub(in crate::scheme) fn reverted(data: impl Into<Bytes>) -> CallResult {
     CallResult {
         success: false,
         ..returned(data)

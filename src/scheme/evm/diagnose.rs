@@ -4,8 +4,9 @@ use alloy::primitives::{FixedBytes, U256};
 use alloy::sol_types::{Revert, SolError, SolInterface, SolValue};
 
 use super::simulation::Simulated;
-use crate::chain::evm::contracts::{ExactPermit2Proxy, PERMIT2, Permit2};
+use crate::chain::evm::contracts::{PERMIT2, Permit2};
 use crate::chain::evm::reads::CallResult;
+use crate::chain::evm::revert::proxy_error;
 use crate::protocol::Reason;
 
 /// What `isValidSignature` returns for a good signature (EIP-1271).
@@ -14,92 +15,33 @@ const VALID_1271: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
 const MESSAGE_MAX: usize = 500;
 
 /// A reason and, where the chain told more, a sentence for people.
-pub(super) type Diagnosis = (Reason, Option<String>);
-
-/// What the token says about an EIP-3009 payment.
-#[derive(Debug, Clone)]
-pub(super) struct Eip3009State<'a> {
-    pub(super) nonce_used: &'a CallResult,
-    pub(super) name: &'a CallResult,
-    pub(super) version: &'a CallResult,
-    pub(super) balance: &'a CallResult,
-    /// Of the block, unix seconds.
-    pub(super) timestamp: u64,
-}
-
-/// What an EIP-3009 payment needs.
-#[derive(Debug, Clone)]
-pub(super) struct Eip3009Needs<'a> {
-    pub(super) name: &'a str,
-    pub(super) version: &'a str,
-    pub(super) amount: U256,
-    pub(super) valid_after: U256,
-    pub(super) valid_before: U256,
-}
-
-/// The first reason in the reference order, `None` when the payment would be made. A used nonce and a low balance count even when the simulation
-/// passed: some tokens return without a revert and without moving anything.
-pub(super) fn eip3009(
-    state: &Eip3009State<'_>,
-    needs: &Eip3009Needs<'_>,
-    simulated: &Simulated,
-) -> Option<Diagnosis> {
-    let reason = match flag(state.nonce_used) {
-        None => Some(Reason::InvalidExactEvmEip3009NotSupported),
-        Some(true) => Some(Reason::InvalidExactEvmNonceAlreadyUsed),
-        Some(false) => None,
-    };
-    if let Some(reason) = reason {
-        return Some((reason, None));
-    }
-    let fails = *simulated != Simulated::Paid;
-    if fails && text(state.name).is_some_and(|name| name != needs.name) {
-        return Some((Reason::InvalidExactEvmTokenNameMismatch, None));
-    }
-    if fails && text(state.version).is_some_and(|version| version != needs.version) {
-        return Some((Reason::InvalidExactEvmTokenVersionMismatch, None));
-    }
-    if number(state.balance).is_some_and(|balance| balance < needs.amount) {
-        return Some((Reason::InvalidExactEvmInsufficientBalance, None));
-    }
-    let message = message(simulated)?;
-    // The block's clock may differ from ours: then the window is what failed.
-    let now = U256::from(state.timestamp);
-    let reason = if now >= needs.valid_before {
-        Reason::InvalidExactEvmAuthorizationValidBefore
-    } else if now <= needs.valid_after {
-        Reason::InvalidExactEvmAuthorizationValidAfter
-    } else {
-        Reason::InvalidExactEvmTransactionSimulationFailed
-    };
-    Some((reason, Some(message)))
-}
+pub(in crate::scheme) type Diagnosis = (Reason, Option<String>);
 
 /// What the chain says about a Permit2 payment.
 #[derive(Debug, Clone)]
-pub(super) struct Permit2State<'a> {
+pub(in crate::scheme) struct Permit2State<'a> {
     /// `PERMIT2()` of the proxy.
-    pub(super) proxy: &'a CallResult,
-    pub(super) balance: &'a CallResult,
-    pub(super) allowance: &'a CallResult,
+    pub(in crate::scheme) proxy: &'a CallResult,
+    pub(in crate::scheme) balance: &'a CallResult,
+    pub(in crate::scheme) allowance: &'a CallResult,
     /// The word of the nonce bitmap that holds the payment's nonce.
-    pub(super) nonces: &'a CallResult,
+    pub(in crate::scheme) nonces: &'a CallResult,
     /// Of the block, unix seconds.
-    pub(super) timestamp: u64,
+    pub(in crate::scheme) timestamp: u64,
 }
 
 /// What a Permit2 payment needs.
 #[derive(Debug, Clone)]
-pub(super) struct Permit2Needs {
-    pub(super) amount: U256,
-    pub(super) nonce: U256,
-    pub(super) valid_after: U256,
-    pub(super) deadline: U256,
+pub(in crate::scheme) struct Permit2Needs {
+    pub(in crate::scheme) amount: U256,
+    pub(in crate::scheme) nonce: U256,
+    pub(in crate::scheme) valid_after: U256,
+    pub(in crate::scheme) deadline: U256,
 }
 
 /// The first reason in the reference order, `None` when the payment would be made. Proxy and asset must answer even then: a call to an account
 /// without code never fails, nor does one to a contract that says yes to everything.
-pub(super) fn permit2(
+pub(in crate::scheme) fn permit2(
     state: &Permit2State<'_>,
     needs: &Permit2Needs,
     simulated: &Simulated,
@@ -143,8 +85,8 @@ fn permit2_revert(simulated: &Simulated) -> Reason {
     let Simulated::Reverted(data) = simulated else {
         return Reason::Permit2SimulationFailed;
     };
-    if ExactPermit2Proxy::Permit2612AmountMismatch::abi_decode(data).is_ok() {
-        return Reason::Permit2Permit2612AmountMismatch;
+    if let Some(reason) = proxy_error(data) {
+        return reason;
     }
     match Error::abi_decode(data) {
         Ok(Error::InvalidNonce(_)) => Reason::Permit2InvalidNonce,
@@ -160,21 +102,21 @@ fn permit2_revert(simulated: &Simulated) -> Reason {
 }
 
 /// Whether the payer's contract accepts the signature (EIP-1271).
-pub(super) fn accepts(result: &CallResult) -> bool {
+pub(in crate::scheme) fn accepts(result: &CallResult) -> bool {
     result.success && result.data.starts_with(&VALID_1271)
 }
 
-fn flag(result: &CallResult) -> Option<bool> {
+pub(in crate::scheme) fn flag(result: &CallResult) -> Option<bool> {
     number(result).map(|number| !number.is_zero())
 }
 
 /// The first word of what was returned.
-fn number(result: &CallResult) -> Option<U256> {
+pub(in crate::scheme) fn number(result: &CallResult) -> Option<U256> {
     let word = result.data.get(..32).filter(|_| result.success)?;
     Some(U256::from_be_slice(word))
 }
 
-fn text(result: &CallResult) -> Option<String> {
+pub(in crate::scheme) fn text(result: &CallResult) -> Option<String> {
     if !result.success {
         return None;
     }
@@ -182,7 +124,7 @@ fn text(result: &CallResult) -> Option<String> {
 }
 
 /// Why the simulation failed, for people; `None` when it did not.
-fn message(simulated: &Simulated) -> Option<String> {
+pub(in crate::scheme) fn message(simulated: &Simulated) -> Option<String> {
     match simulated {
         Simulated::Paid => None,
         Simulated::TooDear => Some("the transfer needs more gas than we pay for".to_owned()),
@@ -223,6 +165,8 @@ fn error_name(selector: [u8; 4]) -> Option<&'static str> {
         [0x4b, 0xe6, 0x32, 0x1b] => "InvalidSignatureLength",
         [0x8b, 0xaa, 0x57, 0x9f] => "InvalidSignature",
         [0xb0, 0x66, 0x9c, 0xbc] => "InvalidContractSignature",
+        [0xfe, 0x64, 0xb4, 0xc7] => "AmountExceedsPermitted",
+        [0x0f, 0x6f, 0xae, 0x87] => "UnauthorizedFacilitator",
         [0xe4, 0x50, 0xd3, 0x8c] => "ERC20InsufficientBalance",
         _ => return None,
     })

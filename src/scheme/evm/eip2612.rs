@@ -12,28 +12,28 @@ use crate::chain::evm::signature::Ecdsa;
 use crate::protocol::{Object, Reason};
 
 /// The extension's id.
-pub(super) const EXTENSION: &str = "eip2612GasSponsoring";
+pub(in crate::scheme) const EXTENSION: &str = "eip2612GasSponsoring";
 
 /// What the permit must agree with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Expected {
-    pub(super) payer: Address,
-    pub(super) asset: Address,
-    pub(super) amount: U256,
+pub(in crate::scheme) struct Expected {
+    pub(in crate::scheme) payer: Address,
+    pub(in crate::scheme) asset: Address,
+    pub(in crate::scheme) amount: U256,
     /// Unix seconds that the deadline must reach.
-    pub(super) open_until: U256,
+    pub(in crate::scheme) open_until: U256,
 }
 
 /// A permit whose fields are in order. Whether the payer signed it is another question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sponsored {
-    pub(super) permit: Permit,
-    pub(super) signature: Ecdsa,
+pub(in crate::scheme) struct Sponsored {
+    pub(in crate::scheme) permit: Permit,
+    pub(in crate::scheme) signature: Ecdsa,
 }
 
 impl Sponsored {
     /// The argument of `settleWithPermit`.
-    pub(super) fn argument(&self) -> Permit2612 {
+    pub(in crate::scheme) fn argument(&self) -> Permit2612 {
         Permit2612 {
             value: self.permit.value,
             deadline: self.permit.deadline,
@@ -67,7 +67,7 @@ struct Info {
 ///
 /// # Errors
 /// The first failure in the reference order, with a sentence for people.
-pub(super) fn read(
+pub(in crate::scheme) fn read(
     extension: Option<&RawValue>,
     expected: &Expected,
 ) -> Option<Result<Sponsored, (Reason, &'static str)>> {

@@ -10,7 +10,7 @@ use crate::chain::evm::work::{Kind, Work};
 const QUESTION_GAS: u64 = 100_000;
 
 /// A question about state.
-pub(super) fn question(target: Address, data: Vec<u8>) -> ReadCall {
+pub(in crate::scheme) fn question(target: Address, data: Vec<u8>) -> ReadCall {
     ReadCall {
         target,
         gas: QUESTION_GAS,
@@ -20,7 +20,7 @@ pub(super) fn question(target: Address, data: Vec<u8>) -> ReadCall {
 }
 
 /// `isValidSignature` of the payer, with no more gas than the whole payment may use.
-pub(super) fn wallet_question(payer: Address, data: Vec<u8>) -> ReadCall {
+pub(in crate::scheme) fn wallet_question(payer: Address, data: Vec<u8>) -> ReadCall {
     ReadCall {
         gas: Kind::ContractWallet.gas_cap(),
         ..question(payer, data)
@@ -29,16 +29,16 @@ pub(super) fn wallet_question(payer: Address, data: Vec<u8>) -> ReadCall {
 
 /// A settlement to try: what a lane would sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Attempt {
-    pub(super) to: Address,
-    pub(super) data: Bytes,
+pub(in crate::scheme) struct Attempt {
+    pub(in crate::scheme) to: Address,
+    pub(in crate::scheme) data: Bytes,
     /// Most gas that a transaction with it may use, whatever the payer turns out to be.
-    pub(super) gas_limit: u64,
+    pub(in crate::scheme) gas_limit: u64,
 }
 
 /// How a tried settlement ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Simulated {
+pub(in crate::scheme) enum Simulated {
     Paid,
     /// Ran, and used more gas than a transaction of its kind may.
     TooDear,
@@ -47,7 +47,7 @@ pub(super) enum Simulated {
 
 impl Attempt {
     /// The call with the gas that is left of the limit when the transaction has been paid for.
-    pub(super) fn call(&self) -> ReadCall {
+    pub(in crate::scheme) fn call(&self) -> ReadCall {
         ReadCall {
             target: self.to,
             gas: self.gas_limit.saturating_sub(gas::intrinsic(&self.data)),
@@ -58,7 +58,7 @@ impl Attempt {
 
     /// What the call's result means for a payment of this kind. The read has touched the same state before, so the payment alone is somewhat
     /// dearer: a lane simulates exactly what it signs.
-    pub(super) fn judge(&self, result: &CallResult, gas_limit: u64) -> Simulated {
+    pub(in crate::scheme) fn judge(&self, result: &CallResult, gas_limit: u64) -> Simulated {
         if !result.success {
             return Simulated::Reverted(result.data.clone());
         }
@@ -69,12 +69,13 @@ impl Attempt {
         Simulated::Paid
     }
 
-    pub(super) fn into_work(self, kind: Kind, gas_limit: u64) -> Work {
+    pub(in crate::scheme) fn into_work(self, kind: Kind, gas_limit: u64) -> Work {
         Work {
             kind,
             to: self.to,
             data: self.data,
             gas_limit,
+            permit: None,
         }
     }
 }

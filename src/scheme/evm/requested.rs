@@ -1,9 +1,9 @@
-//! What the resource server asks for, as this scheme reads it.
+//! What the resource server asks for, as the schemes of EVM chains read it.
 
 use alloy::primitives::{Address, U256};
 
 use super::chain::Chain;
-use super::{NAME, wire};
+use super::wire;
 use crate::chain::evm::work::{Expect, Guard, Work};
 use crate::protocol::payment::{Payment, Requirements};
 use crate::protocol::{Amount, Network, Reason};
@@ -12,17 +12,22 @@ use crate::scheme::verified::Terms;
 
 /// The terms of the requirements.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Requested {
-    pub(super) network: Network,
-    pub(super) asset: Address,
-    pub(super) pay_to: Address,
-    pub(super) amount: U256,
+pub(in crate::scheme) struct Requested {
+    /// The name of the scheme that reads them.
+    pub(in crate::scheme) scheme: &'static str,
+    pub(in crate::scheme) network: Network,
+    pub(in crate::scheme) asset: Address,
+    pub(in crate::scheme) pay_to: Address,
+    pub(in crate::scheme) amount: U256,
 }
 
 impl Requested {
     /// # Errors
     /// `invalid_payment_requirements`: `asset` or `payTo` is not an address to pay with or to.
-    pub(super) fn parse(requirements: &Requirements) -> Result<Self, Rejection> {
+    pub(in crate::scheme) fn parse(
+        scheme: &'static str,
+        requirements: &Requirements,
+    ) -> Result<Self, Rejection> {
         let address = |text: &str, member: &str| {
             wire::address(text)
                 .filter(|address| !address.is_zero())
@@ -32,6 +37,7 @@ impl Requested {
                 })
         };
         Ok(Self {
+            scheme,
             network: requirements.network.clone(),
             asset: address(&requirements.asset, "asset")?,
             pay_to: address(&requirements.pay_to, "payTo")?,
@@ -40,7 +46,7 @@ impl Requested {
     }
 
     /// The checks of the requirements themselves, common to all kinds of payment.
-    pub(super) fn flaw(&self) -> Option<(Reason, &'static str)> {
+    pub(in crate::scheme) fn flaw(&self) -> Option<(Reason, &'static str)> {
         self.amount.is_zero().then_some((
             Reason::InvalidPaymentRequirements,
             "amount must be more than zero",
@@ -48,7 +54,7 @@ impl Requested {
     }
 
     /// The settlement that this payment asks for once it is verified.
-    pub(super) fn terms(
+    pub(in crate::scheme) fn terms(
         &self,
         payer: Address,
         work: &Work,
@@ -63,7 +69,7 @@ impl Requested {
             guard,
         };
         Terms {
-            scheme: NAME,
+            scheme: self.scheme,
             network: self.network.clone(),
             asset: format!("{:#x}", self.asset),
             payer: format!("{payer:#x}"),
@@ -78,17 +84,17 @@ impl Requested {
     }
 }
 
-/// Whether buyer and seller both say `exact`.
-pub(super) fn schemes_agree(payment: &Payment) -> bool {
-    payment.accepted_scheme == NAME && payment.requirements.scheme == NAME
+/// Whether buyer and seller both name this scheme.
+pub(in crate::scheme) fn schemes_agree(payment: &Payment, scheme: &str) -> bool {
+    payment.accepted_scheme == scheme && payment.requirements.scheme == scheme
 }
 
 /// Whether buyer and seller name the network alike, as they wrote it.
-pub(super) fn networks_agree(payment: &Payment) -> bool {
+pub(in crate::scheme) fn networks_agree(payment: &Payment) -> bool {
     payment.accepted_network == payment.wire_network
 }
 
 /// `asset_not_allowed` for an asset that the operator does not take.
-pub(super) fn asset_flaw(chain: &Chain, asset: Address) -> Option<Reason> {
+pub(in crate::scheme) fn asset_flaw(chain: &Chain, asset: Address) -> Option<Reason> {
     (!chain.allows(asset)).then_some(Reason::AssetNotAllowed)
 }

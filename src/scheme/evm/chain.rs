@@ -1,4 +1,4 @@
-//! One network as this scheme sees it.
+//! One network as the schemes see it.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ use crate::scheme::Refusal;
 /// A network, the way to read it, and what was learned about it lately.
 #[derive(Debug)]
 pub struct Chain {
-    pub(super) network: EvmNetwork,
+    pub(in crate::scheme) network: EvmNetwork,
     reads: Arc<Reads>,
-    pub(super) signers: Vec<Address>,
+    pub(in crate::scheme) signers: Vec<Address>,
     payers: Payers,
-    pub(super) domains: Domains,
+    pub(in crate::scheme) domains: Domains,
 }
 
 impl Chain {
@@ -35,21 +35,21 @@ impl Chain {
         }
     }
 
-    pub(super) fn has_assets(&self) -> bool {
+    pub(in crate::scheme) fn has_assets(&self) -> bool {
         self.network.any_asset || !self.network.assets.is_empty()
     }
 
     /// Whether the operator knows this asset: one that is merely not forbidden is trusted less.
-    pub(super) fn lists(&self, asset: Address) -> bool {
+    pub(in crate::scheme) fn lists(&self, asset: Address) -> bool {
         self.network.assets.iter().any(|a| a.address == asset)
     }
 
-    pub(super) fn allows(&self, asset: Address) -> bool {
+    pub(in crate::scheme) fn allows(&self, asset: Address) -> bool {
         self.network.any_asset || self.lists(asset)
     }
 
     /// What may be done about a deployment that a signature brings.
-    pub(super) fn deploys(&self, deployment: Option<&Deployment>) -> Deploys {
+    pub(in crate::scheme) fn deploys(&self, deployment: Option<&Deployment>) -> Deploys {
         let Some(deployment) = deployment else {
             return Deploys::Nothing;
         };
@@ -61,11 +61,11 @@ impl Chain {
     }
 
     /// What was learned about the payer's code lately.
-    pub(super) fn seen(&self, payer: Address, now: UnixMillis) -> Option<Payer> {
+    pub(in crate::scheme) fn seen(&self, payer: Address, now: UnixMillis) -> Option<Payer> {
         self.payers.seen(payer, now)
     }
 
-    pub(super) fn remember(&self, address: Address, payer: Payer, now: UnixMillis) {
+    pub(in crate::scheme) fn remember(&self, address: Address, payer: Payer, now: UnixMillis) {
         self.payers.remember(address, payer, now);
     }
 
@@ -73,7 +73,7 @@ impl Chain {
     ///
     /// # Errors
     /// [`Refusal::Unavailable`]: nothing was learned.
-    pub(super) async fn ask(
+    pub(in crate::scheme) async fn ask(
         &self,
         read: &Read,
         now: UnixMillis,
