@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod check;
 mod clients;
 mod cost;
 mod crash;
