@@ -392,7 +392,6 @@ mod tests {
             amount: None,
             transaction: "0xfeed".to_owned(),
             payer: "0xAb".to_owned(),
-            amount: None,
             replayed,
         };
         let body = json!({ "success": true, "payer": "0xAb", "transaction": "0xfeed", "network": NETWORK });

@@ -68,6 +68,15 @@ pub enum Error {
     Inconsistent(String),
 }
 
+/// Migrations by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schema {
+    /// The newest that was applied; 0 for an empty database.
+    pub applied: i64,
+    /// The newest that this program has.
+    pub known: i64,
+}
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Store {
@@ -105,6 +114,35 @@ impl Store {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
         sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// How far the database's schema is, and how far this program's.
+    pub async fn schema(&self) -> Result<Schema> {
+        let known = migrator().iter().map(|migration| migration.version).max();
+        let known = known.unwrap_or(0);
+        let table = match self.engine {
+            Engine::Sqlite => "select count(*) from sqlite_master where name = '_sqlx_migrations'",
+            Engine::Postgres => {
+                "select count(*) from pg_catalog.pg_tables where tablename = '_sqlx_migrations'"
+            }
+        };
+        let tables: i64 = sqlx::query_scalar(table).fetch_one(&self.pool).await?;
+        if tables == 0 {
+            return Ok(Schema { applied: 0, known });
+        }
+        let applied = sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations");
+        let applied = applied.fetch_one(&self.pool).await?;
+        Ok(Schema { applied, known })
+    }
+
+    /// Whether the database takes writes: a replica and a full or read-only disk do not. Leaves nothing behind.
+    pub async fn try_write(&self) -> Result<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query("create table x402_write_test (id text)")
+            .execute(&mut *tx)
+            .await?;
+        tx.rollback().await?;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::test_runner::TestCaseError;
 use tokio::time::timeout;
-use x402_facilitator::protocol::{Amount, Reason};
+use x402_facilitator::protocol::Reason;
 use x402_facilitator::store::{
     Batch, Batched, Block, Charged, Held, Lease, Mined, NextAttempt, NotFinal, Opened as Answer,
     SessionState, Source, Submitted, Unclaimed, Verdict,
