@@ -389,7 +389,6 @@ mod tests {
     #[tokio::test]
     async fn a_settled_payment_is_told_and_a_replay_says_so() {
         let outcome = |replayed| Outcome::Settled {
-            amount: None,
             transaction: "0xfeed".to_owned(),
             payer: "0xAb".to_owned(),
             amount: None,
