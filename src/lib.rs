@@ -10,6 +10,7 @@ pub mod dev;
 pub mod facilitator;
 pub mod hooks;
 pub mod http;
+pub mod inspect;
 pub mod lifecycle;
 pub mod observe;
 pub mod protocol;

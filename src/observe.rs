@@ -4,7 +4,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::chain;
 use crate::chain::evm::broadcast::Class;
-use crate::protocol::Network;
+use crate::protocol::{Amount, Network};
 use crate::store::{self, Mined, Verdict};
 
 /// A cause with everything below it, as one line.
@@ -87,6 +87,11 @@ pub fn too_dear(network: &Network) {
 
 pub fn enqueued(network: &Network, id: &str, payment_key: &str) {
     info!(payment.network = %network, settlement.id = id, payment.key = payment_key, "a payment is queued");
+}
+
+/// The resource server alone decided how much of the ceiling is taken: whoever is asked about it later finds both numbers here.
+pub fn charged(network: &Network, id: &str, amount: Amount, ceiling: Amount) {
+    info!(payment.network = %network, settlement.id = id, payment.amount = %amount, payment.ceiling = %ceiling, "a ceiling is charged");
 }
 
 pub fn sent(network: &Network, hash: &str, class: Class) {

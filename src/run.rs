@@ -53,7 +53,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     )
     .await
     .context("opening the database (DATABASE_URL)")?;
-    store.migrate().await.context("migrating the database")?;
+    prepare(&store, config.store.auto_migrate).await?;
     let lifecycle = Lifecycle::default();
     let shared = Shared {
         client: rpc_client()?,
@@ -132,6 +132,21 @@ impl Running {
         self.store.close().await;
         served.is_ok() && !self.lifecycle.has_failed()
     }
+}
+
+/// Brings the schema up to date, or refuses to work on one that is not.
+async fn prepare(store: &Store, auto_migrate: bool) -> anyhow::Result<()> {
+    if auto_migrate {
+        return store.migrate().await.context("migrating the database");
+    }
+    let schema = store.schema().await.context("reading the schema")?;
+    anyhow::ensure!(
+        schema.applied == schema.known,
+        "the database has schema {}, this program needs {}: run `migrate` (AUTO_MIGRATE is false)",
+        schema.applied,
+        schema.known
+    );
+    Ok(())
 }
 
 /// The names that version 1 has for networks.

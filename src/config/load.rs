@@ -99,6 +99,7 @@ fn store(reader: &mut Reader<'_>, data_dir: &Path) -> Store {
         max_connections: reader.value("DATABASE_MAX_CONNECTIONS", |text| {
             value::whole(text, 1, 1000)
         }),
+        auto_migrate: reader.value("AUTO_MIGRATE", value::flag),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::secret::Secret;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems};
+pub use summary::host;
 pub use svm::TOKEN_2022_EXTENSIONS;
 
 /// The effective configuration: everything is decided here, nothing later reads the environment.
@@ -75,6 +76,8 @@ pub struct Store {
     /// `sqlite://…` or `postgres://…`; it may hold a password.
     pub url: Secret,
     pub max_connections: u32,
+    /// Whether a start brings the schema up to date; else it refuses one that is not.
+    pub auto_migrate: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -52,7 +52,7 @@ impl Config {
 
 impl Store {
     /// Which database, without user, password and parameters.
-    pub(super) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         let url = self.url.expose();
         match url.strip_prefix("sqlite://") {
             Some(path) => format!("SQLite at {}", path.split('?').next().unwrap_or_default()),
@@ -119,7 +119,7 @@ fn hosts(urls: &[Secret]) -> String {
 }
 
 /// A URL's host and port, and nothing that could be a key.
-fn host(url: &Secret) -> String {
+pub fn host(url: &Secret) -> String {
     let Ok(url) = Url::parse(url.expose()) else {
         return "an unreadable URL".to_owned();
     };

@@ -120,6 +120,7 @@ pub const ALL: &[Variable] = {
 
         Database.secret("DATABASE_URL", "`postgres://…` in production, or `sqlite://…`. Unset: SQLite at `facilitator.db` in `DATA_DIR`, which a mainnet does not start with."),
         Database.default("DATABASE_MAX_CONNECTIONS", "10", "Connections to the database open at once."),
+        Database.default("AUTO_MIGRATE", "true", "`false`: a start refuses a database that is not up to date, where `migrate` is a step of its own."),
         Database.default("DATA_DIR", "./data", "Directory of the embedded database and of the throwaway key."),
 
         Authentication.secret("BEARER_TOKEN", "Token that callers send as `Authorization: Bearer …`, at least 16 characters. A mainnet needs one, or `SETTLE_AUTH=off`."),

@@ -28,7 +28,7 @@ impl<'a> Claimant<'a> {
         payment: &Payment,
         caller: &'a Caller,
     ) -> Option<Self> {
-        let is_free = !checked.is_metered()
+        let is_free = checked.ceiling().is_none()
             || !caller.is_authenticated()
             || caller.is_bound_to(&payment.requirements.pay_to);
         let identity = checked.identity();

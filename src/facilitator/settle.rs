@@ -12,7 +12,7 @@ use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
 use crate::protocol::payment::Purpose;
-use crate::protocol::{Payment, Reason};
+use crate::protocol::{Amount, Payment, Reason};
 use crate::scheme::{self, Check, Identity, Refusal, Rejection};
 use crate::store::{Delivered, Delivery, Enqueued, POLL, Settlement, Stage};
 
@@ -25,8 +25,8 @@ struct Waiter<'a> {
     payer: String,
     /// The code to answer when the window passed.
     expired: Reason,
-    /// Whether a success tells what was charged.
-    is_metered: bool,
+    /// What was signed, where less may be charged: then a success tells how much was.
+    ceiling: Option<Amount>,
     claimant: Option<Claimant<'a>>,
     deadline: UnixMillis,
 }
@@ -77,7 +77,7 @@ impl Facilitator {
             request,
             payer: identity.payer.clone(),
             expired: checked.expired(),
-            is_metered: checked.is_metered(),
+            ceiling: checked.ceiling(),
             claimant: Claimant::new(checked.as_ref(), payment, request.caller),
             deadline,
         };
@@ -112,7 +112,11 @@ impl Facilitator {
         };
         match verified.enqueue(&self.parts.store, asked).await {
             Ok(Enqueued::First(id)) => {
-                observe::enqueued(&payment.requirements.network, &id, &identity.payment_key);
+                let terms = &payment.requirements;
+                observe::enqueued(&terms.network, &id, &identity.payment_key);
+                if let Some(ceiling) = waiter.ceiling {
+                    observe::charged(&terms.network, &id, terms.amount, ceiling);
+                }
                 self.parts.hooks.reached(Point::Enqueued).await;
                 Ok(self.wait(&id, &waiter).await)
             }
@@ -259,7 +263,7 @@ impl Waiter<'_> {
         Outcome::Settled {
             transaction: transaction.to_owned(),
             payer: self.payer.clone(),
-            amount: self.is_metered.then_some(row.amount),
+            amount: self.ceiling.map(|_| row.amount),
             replayed,
         }
     }

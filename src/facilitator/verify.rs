@@ -1,4 +1,4 @@
-//! `/verify`: every check, no effect.
+//! `/verify`: every check, and no effect but the claim on a payment that may be charged less than what was signed.
 
 use super::claim::Claimant;
 use super::{Answer, Facilitator, Request, Verdict, malformed};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::Shared;
-use crate::chain::svm::{self, Chain, Lane, Reads, Watcher};
+use crate::chain::svm::{self, Chain, Lane, Ledger, Reads, Watcher};
 use crate::config::{Svm, SvmNetwork};
 use crate::lifecycle::Lifecycle;
-use crate::scheme::exact_svm::{Cluster, ExactSvm, Ledger, Policy};
+use crate::scheme::exact_svm::{Cluster, ExactSvm, Policy};
 use crate::signer::svm::{Local, Signer};
 
 /// Every Solana network and every fee payer on it.

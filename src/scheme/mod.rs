@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use crate::clock::UnixMillis;
 use crate::protocol::response::SupportedKind;
-use crate::protocol::{Network, Payment, Reason};
+use crate::protocol::{Amount, Network, Payment, Reason};
 
 pub use registry::Registry;
 pub use session::{Batches, ChainSees, Check, Opening, PermitState, SessionChecked, Standing};
@@ -66,9 +66,9 @@ pub trait Checked: Send + Sync {
     /// The code of a payment whose window has passed.
     fn expired(&self) -> Reason;
 
-    /// Whether less than what was signed may be charged: then answers tell the amount, and only the caller that verified the payment may charge it.
-    fn is_metered(&self) -> bool {
-        false
+    /// What was signed, where less may be charged: then answers tell the amount, and only the caller that verified the payment may charge it.
+    fn ceiling(&self) -> Option<Amount> {
+        None
     }
 
     /// Asks the chain: signature of payers with code, asset, and a simulation of the settlement itself.

@@ -68,6 +68,15 @@ pub enum Error {
     Inconsistent(String),
 }
 
+/// Migrations by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schema {
+    /// The newest that was applied; 0 for an empty database.
+    pub applied: i64,
+    /// The newest that this program has.
+    pub known: i64,
+}
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Store {
@@ -108,17 +117,59 @@ impl Store {
         Ok(())
     }
 
+    /// How far the database's schema is, and how far this program's.
+    pub async fn schema(&self) -> Result<Schema> {
+        let known = migrator().iter().map(|migration| migration.version).max();
+        let known = known.unwrap_or(0);
+        let table = match self.engine {
+            Engine::Sqlite => "select count(*) from sqlite_master where name = '_sqlx_migrations'",
+            Engine::Postgres => {
+                "select count(*) from pg_catalog.pg_tables where tablename = '_sqlx_migrations'"
+            }
+        };
+        let tables: i64 = sqlx::query_scalar(table).fetch_one(&self.pool).await?;
+        if tables == 0 {
+            return Ok(Schema { applied: 0, known });
+        }
+        let applied = sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations");
+        let applied = applied.fetch_one(&self.pool).await?;
+        Ok(Schema { applied, known })
+    }
+
+    /// Whether the database takes writes: a replica and a full or read-only disk do not. Leaves nothing behind.
+    pub async fn try_write(&self) -> Result<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query("create table x402_write_test (id text)")
+            .execute(&mut *tx)
+            .await?;
+        tx.rollback().await?;
+        Ok(())
+    }
+
     pub async fn close(&self) {
         self.pool.close().await;
     }
 
     /// A transaction that may write. SQLite takes its write lock at once: upgrading a read lock later can fail.
+    ///
+    /// Begun in a task of its own, which a dropped request cannot leave half done: the driver forgets a `begin` that is dropped while it waits for
+    /// Postgres to answer, and hands the connection to the next request inside a transaction that nobody commits. A transaction that was begun
+    /// for nobody is rolled back as it is dropped here.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the statement or the pool's patience, and its end is awaited here"
+    )]
     async fn begin(&self) -> Result<Transaction<'static, Any>> {
         let statement = match self.engine {
             Engine::Sqlite => "begin immediate",
             Engine::Postgres => "begin",
         };
-        Ok(self.pool.begin_with(statement).await?)
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+        begun
+            .await
+            .map_err(|_| Error::Database(sqlx::Error::WorkerCrashed))?
+            .map_err(Error::Database)
     }
 
     fn now(&self) -> i64 {

@@ -6,6 +6,7 @@
 mod harness;
 
 mod batches;
+mod check;
 mod clients;
 mod cost;
 mod crash;

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use super::reads::Reads;
 use super::rpc::{Endpoints, Identity};
+use super::work::{Expect, Work};
 use super::{Error, Rpc};
 use crate::clock::Clock;
 use crate::config::SvmNetwork;
 use crate::hooks::Hooks;
 use crate::protocol::Reason;
-use crate::scheme::exact_svm::work::{Expect, Work};
+
 use crate::store::{self, Settlement, Store};
 
 /// CAIP-2 names a Solana network by so much of its genesis hash.

@@ -1,7 +1,7 @@
 //! What a transaction can cost its fee payer.
 
-use crate::scheme::exact_svm::budget;
-use crate::scheme::exact_svm::wire::Transaction;
+use super::budget;
+use super::transaction::Transaction;
 
 const LAMPORTS_PER_SIGNATURE: u64 = 5_000;
 /// Units of a transaction that asks for none, per instruction and in all.

@@ -1,16 +1,26 @@
-//! Solana: connection and reads, the lane that co-signs and sends, and the watcher that proves outcomes.
+//! Solana: how transactions are read and judged, connection and reads, the lane that co-signs and sends, and the watcher that proves outcomes.
 
+pub mod budget;
 mod chain;
 mod cost;
+pub mod effect;
+pub mod instruction;
+pub mod landed;
 mod lane;
+pub mod ledger;
+pub mod programs;
 mod reads;
 mod status;
+pub mod token;
+pub mod transaction;
 mod watcher;
+pub mod work;
 
 use super::rpc;
 
 pub use super::{Error, Rpc};
 pub use chain::{Chain, connect};
 pub use lane::Lane;
+pub use ledger::Ledger;
 pub use reads::Reads;
 pub use watcher::Watcher;

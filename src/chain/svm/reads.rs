@@ -12,10 +12,10 @@ use solana_hash::Hash;
 use solana_pubkey::Pubkey;
 
 use super::chain::InContext;
+use super::effect::read_inner;
+use super::ledger::{Account, Ledger, Simulation, Trial, Unavailable, Validity};
 use super::rpc::{Call, parse};
 use super::{Error, Rpc};
-use crate::scheme::exact_svm::effect::read_inner;
-use crate::scheme::exact_svm::ledger::{Account, Ledger, Simulation, Trial, Unavailable, Validity};
 
 /// How long an answer about the height is reckoned forward in place of asking again.
 const HEIGHT_FOR: Duration = Duration::from_secs(10);

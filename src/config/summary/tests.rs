@@ -50,6 +50,7 @@ fn a_database_file_is_told_without_its_parameters() {
     let store = Store {
         url: Secret::new("sqlite://pay.db?key=s3cret"),
         max_connections: 1,
+        auto_migrate: true,
     };
     assert_eq!(store.place(), "SQLite at pay.db");
 }

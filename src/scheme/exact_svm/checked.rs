@@ -8,13 +8,16 @@ use solana_signature::Signature;
 
 use super::cluster::Cluster;
 use super::flaw::Flaw;
-use super::instruction::Instruction;
 use super::layout;
-use super::ledger::{Simulation, Trial};
 use super::requested::{self, Requested};
-use super::token::{Transfer, associated_account};
-use super::wire::{self, Transaction};
-use super::{identity, programs, simulated, smart_wallet, sponsor, terms};
+use super::wire;
+use super::{identity, simulated, smart_wallet, sponsor, terms};
+use crate::chain::svm::instruction::Instruction;
+use crate::chain::svm::ledger::Trial;
+use crate::chain::svm::programs;
+use crate::chain::svm::token::{Transfer, associated_account};
+use crate::chain::svm::transaction::{self, Transaction};
+use crate::chain::svm::work::Kind;
 use crate::protocol::Reason;
 use crate::protocol::payment::{Payment, Version};
 use crate::scheme::verified::Identity;
@@ -148,7 +151,7 @@ impl Sponsored {
             Path::SmartWallet(_) => self.possible_accounts(),
         };
         Trial {
-            wire: wire::assemble(&Signature::default(), clients, message),
+            wire: transaction::assemble(&Signature::default(), clients, message),
             keys: transaction.keys().to_vec(),
             accounts,
         }
@@ -169,7 +172,7 @@ impl Sponsored {
 /// What a simulation proved.
 #[derive(Debug)]
 pub(super) struct Paid {
-    pub(super) kind: super::work::Kind,
+    pub(super) kind: Kind,
     pub(super) transfer: Transfer,
     /// Whether the mint keeps a part of each transfer.
     pub(super) fee: MintFee,
@@ -179,16 +182,4 @@ pub(super) struct Paid {
 pub(super) enum MintFee {
     None,
     Possible,
-}
-
-impl Trial {
-    /// An account's state after the simulation.
-    pub(super) fn after<'a>(
-        &self,
-        simulation: &'a Simulation,
-        key: &solana_pubkey::Pubkey,
-    ) -> Option<&'a super::ledger::Account> {
-        let position = self.accounts.iter().position(|account| account == key)?;
-        simulation.accounts.get(position)?.as_ref()
-    }
 }

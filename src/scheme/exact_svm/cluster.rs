@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use solana_pubkey::Pubkey;
 
-use super::ledger::Ledger;
 use super::policy::Policy;
+use crate::chain::svm::ledger::Ledger;
 use crate::config::SvmNetwork;
 use crate::protocol::Network;
 

@@ -6,7 +6,7 @@ use solana_pubkey::Pubkey;
 use super::NAME;
 use super::cluster::Cluster;
 use super::requested::Requested;
-use super::wire::Transaction;
+use crate::chain::svm::transaction::Transaction;
 use crate::scheme::verified::Identity;
 
 /// Identifies a transaction by its message: the runtime runs a message once, and slot 0's signature, which anybody may write, is no part of it.

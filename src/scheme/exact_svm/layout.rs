@@ -2,15 +2,15 @@
 
 use solana_pubkey::Pubkey;
 
-use super::budget;
 use super::flaw::Flaw;
-use super::instruction::Instruction;
 use super::memo;
 use super::policy::{Layout, Policy};
-use super::programs;
 use super::requested::Requested;
 use super::sponsor;
-use super::token::{Transfer, associated_account};
+use crate::chain::svm::budget;
+use crate::chain::svm::instruction::Instruction;
+use crate::chain::svm::programs;
+use crate::chain::svm::token::{Transfer, associated_account};
 use crate::protocol::Reason;
 use crate::protocol::payment::Version;
 

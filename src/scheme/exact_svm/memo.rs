@@ -1,8 +1,8 @@
 //! The memo that a seller asks for.
 
 use super::flaw::Flaw;
-use super::instruction::Instruction;
-use super::programs;
+use crate::chain::svm::instruction::Instruction;
+use crate::chain::svm::programs;
 use crate::protocol::Reason;
 
 /// Exactly one memo with that text where one is asked for, and none that is too long.

@@ -5,8 +5,8 @@ use std::fmt;
 
 use solana_pubkey::Pubkey;
 
-use super::ledger::Account;
-use super::programs;
+use crate::chain::svm::ledger::Account;
+use crate::chain::svm::programs;
 
 /// Bytes of a mint without extensions.
 const MINT_LENGTH: usize = 82;

@@ -1,21 +1,16 @@
 //! `exact` on Solana: the buyer signs a token transfer whose fee payer is ours; we check that it does just that, and co-sign.
 //!
-//! The chain is asked through [`Ledger`]. What a lane needs is in [`work`], what a watcher judges by in [`landed`].
+//! The chain is asked through [`Ledger`](crate::chain::svm::Ledger); how a transaction is read, co-signed and judged once it landed is the chain's
+//! room to know.
 
-pub mod budget;
 mod checked;
 mod cluster;
-pub mod effect;
 mod flaw;
 mod identity;
-pub mod instruction;
-pub mod landed;
 mod layout;
-pub mod ledger;
 mod memo;
 pub mod mint;
 pub mod policy;
-pub mod programs;
 mod requested;
 mod simulated;
 mod smart_wallet;
@@ -25,9 +20,7 @@ mod terms;
 mod testing;
 #[cfg(test)]
 mod tests;
-pub mod token;
-pub mod wire;
-pub mod work;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,7 +35,6 @@ use crate::protocol::response::SupportedKind;
 use crate::protocol::{Network, Reason};
 
 pub use cluster::{Assets, Cluster};
-pub use ledger::Ledger;
 pub use policy::Policy;
 
 /// The scheme's name on the wire.

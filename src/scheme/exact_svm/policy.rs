@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use solana_pubkey::Pubkey;
 
 use super::mint::Extension;
-use super::programs;
+use crate::chain::svm::programs;
 use crate::config::{SmartWallets, SvmPolicy};
 
 /// Bounds of one network. The defaults let stock clients and wallets pass and nobody drain the sponsor.

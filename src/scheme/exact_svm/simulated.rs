@@ -4,13 +4,13 @@ use serde_json::Value;
 use solana_pubkey::Pubkey;
 
 use super::checked::{MintFee, Paid, Path, Sponsored};
-use super::effect::Effect;
 use super::flaw::Flaw;
-use super::ledger::{Account, Simulation, Trial, Validity};
 use super::mint::{Extension, Mint};
 use super::smart_wallet;
-use super::token::Transfer;
-use super::work::Kind;
+use crate::chain::svm::effect::Effect;
+use crate::chain::svm::ledger::{Account, Simulation, Trial, Validity};
+use crate::chain::svm::token::Transfer;
+use crate::chain::svm::work::Kind;
 use crate::protocol::Reason;
 use crate::protocol::payment::Version;
 use crate::scheme::{Refusal, Rejection};

@@ -2,17 +2,17 @@
 
 use solana_pubkey::Pubkey;
 
-use super::budget;
-use super::effect::Effect;
 use super::flaw::Flaw;
-use super::instruction::Instruction;
 use super::layout::Terms;
 use super::memo;
 use super::policy::SmartWallet;
-use super::programs;
 use super::requested::Requested;
 use super::sponsor;
-use super::token::{Transfer, associated_account};
+use crate::chain::svm::budget;
+use crate::chain::svm::effect::Effect;
+use crate::chain::svm::instruction::Instruction;
+use crate::chain::svm::programs;
+use crate::chain::svm::token::{Transfer, associated_account};
 use crate::protocol::Reason;
 
 /// Units that the runtime grants each instruction when no limit is set, and the most it grants at all.

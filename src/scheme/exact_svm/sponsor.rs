@@ -3,11 +3,11 @@
 use solana_pubkey::Pubkey;
 
 use super::flaw::Flaw;
-use super::instruction::Instruction;
 use super::policy::Policy;
 use super::requested::Requested;
-use super::token::Transfer;
-use super::wire::Transaction;
+use crate::chain::svm::instruction::Instruction;
+use crate::chain::svm::token::Transfer;
+use crate::chain::svm::transaction::Transaction;
 use crate::protocol::Reason;
 
 /// The transaction is paid for by the key that the seller named, costs no more signatures than agreed, and everybody else has signed it.

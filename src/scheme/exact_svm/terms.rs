@@ -4,8 +4,8 @@ use solana_pubkey::Pubkey;
 
 use super::NAME;
 use super::checked::{MintFee, Paid, Sponsored};
-use super::ledger::Validity;
-use super::work::{Expect, Work};
+use crate::chain::svm::ledger::Validity;
+use crate::chain::svm::work::{Expect, Work};
 use crate::scheme::verified::Terms;
 
 /// Blocks added to the height that the chain named: it was read while the simulation ran, and the blockhash may be newer. Giving a payment

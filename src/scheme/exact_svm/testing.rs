@@ -16,10 +16,11 @@ use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 use solana_signer::Signer;
 
-use super::ledger::{Account, Simulation, Trial, Unavailable, Validity};
-use super::token::associated_account;
-use super::wire::assemble;
-use super::{Assets, Cluster, ExactSvm, Ledger, Policy, programs};
+use super::{Assets, Cluster, ExactSvm, Policy};
+use crate::chain::svm::ledger::{Account, Ledger, Simulation, Trial, Unavailable, Validity};
+use crate::chain::svm::programs;
+use crate::chain::svm::token::associated_account;
+use crate::chain::svm::transaction::assemble;
 use crate::clock::UnixMillis;
 use crate::protocol::payment::{Payment, Purpose, Requirements, Version};
 use crate::protocol::{Amount, Network};

@@ -8,6 +8,7 @@ mod wallets;
 
 use super::testing::*;
 use super::*;
+use crate::chain::svm::{programs, token, transaction};
 
 #[test]
 fn lists_both_versions_with_the_fee_payer() {

@@ -26,6 +26,8 @@ pub struct Batch {
     /// Batches of a session are numbered in the order in which they were made.
     pub sequence: u64,
     pub amount: Amount,
+    /// The state of its settlement.
+    pub state: String,
     pub fate: Fate,
     pub reason: Option<Reason>,
     pub transaction: Option<String>,
@@ -107,6 +109,7 @@ impl Batch {
             sequence: sequence.ok_or_else(|| impossible("payment_key", &key))?,
             amount: read_amount(row, "amount")?,
             fate: fate(&state, final_at.is_some()),
+            state,
             reason: reason.as_deref().and_then(Reason::parse),
             transaction: row.try_get("transaction_hash")?,
             delivered: delivered_at.is_some(),

@@ -79,9 +79,6 @@ impl Store {
             session.failures = 0;
             session.last_failure = None;
         }
-        if session.state == SessionState::Failed {
-            session.state = SessionState::Closing;
-        }
         let id = new_id();
         let network = new.settlement.network.clone();
         let entry = Entry {
@@ -185,6 +182,25 @@ impl Store {
         self.save_session(&mut tx, &session).await?;
         tx.commit().await?;
         Ok(Some(session))
+    }
+
+    /// A closed session whose last settlement a reorg took away for good is failed: what it is owed shows. True when it is.
+    pub async fn note_fallen(&self, id: &str) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let Some(mut session) = self.lock_session(&mut tx, id).await? else {
+            return Ok(false);
+        };
+        let batches = batches(&mut *tx, id).await?;
+        let totals = Totals::of(&session, &batches)?;
+        let is_owed = !totals.has_batch_in_flight && !totals.is_done(session.keeper);
+        let has_fallen = session.state == SessionState::Closed && is_owed;
+        if has_fallen {
+            session.state = SessionState::Failed;
+            session.last_failure = batches.last().and_then(|batch| batch.reason);
+        }
+        self.save_session(&mut tx, &session).await?;
+        tx.commit().await?;
+        Ok(has_fallen)
     }
 
     /// Notes that somebody else sent the session's permit, with the allowance as signed.

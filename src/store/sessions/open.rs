@@ -62,9 +62,9 @@ impl Store {
         row.as_ref().map(Session::read).transpose()
     }
 
-    /// The session at work for a new one's owner and spender, if any.
-    pub async fn live_session(&self, new: &NewSession) -> Result<Option<Session>> {
-        let row = sqlx::query(concat!(
+    /// The sessions of a new one's owner and spender that are not closed.
+    pub async fn live_sessions(&self, new: &NewSession) -> Result<Vec<Session>> {
+        let rows = sqlx::query(concat!(
             "select ",
             session_columns!(),
             " from sessions where network = $1 and asset = $2 and owner = $3 and spender = $4 and state <> 'closed' and archived_at is null"
@@ -73,9 +73,9 @@ impl Store {
         .bind(&new.asset)
         .bind(&new.owner)
         .bind(&new.spender)
-        .fetch_optional(&self.pool)
+        .fetch_all(&self.pool)
         .await?;
-        row.as_ref().map(Session::read).transpose()
+        rows.iter().map(Session::read).collect()
     }
 
     /// Opens the session unless its permit has one. An older session of the same owner and spender is closed when nothing is to come of it, and
@@ -86,7 +86,7 @@ impl Store {
                 return Ok(Opened::Ready(Box::new(known)));
             }
             let mut tx = self.begin().await?;
-            if let Some(older) = self.lock_live(&mut tx, new).await? {
+            for older in self.lock_live(&mut tx, new).await? {
                 if let Some(in_the_way) = self.retire(&mut tx, older, new, unclaimed).await? {
                     tx.commit().await?;
                     return Ok(in_the_way);
@@ -110,8 +110,8 @@ impl Store {
         &self,
         tx: &mut Transaction<'static, Any>,
         new: &NewSession,
-    ) -> Result<Option<Session>> {
-        let row = sqlx::query(concat!(
+    ) -> Result<Vec<Session>> {
+        let rows = sqlx::query(concat!(
             "update sessions set version = version + 1 where network = $1 and asset = $2 and owner = $3 and spender = $4 \
              and state <> 'closed' and archived_at is null returning ",
             session_columns!()
@@ -120,9 +120,9 @@ impl Store {
         .bind(&new.asset)
         .bind(&new.owner)
         .bind(&new.spender)
-        .fetch_optional(&mut **tx)
+        .fetch_all(&mut **tx)
         .await?;
-        row.as_ref().map(Session::read).transpose()
+        rows.iter().map(Session::read).collect()
     }
 
     /// Closes an older session, or says why it stays.

@@ -1,5 +1,7 @@
 //! Sessions as they are looked up and listed.
 
+use sqlx::Row;
+
 use super::Session;
 use super::row::session_columns;
 use crate::store::{Result, Store};
@@ -47,6 +49,19 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(Session::read).collect()
+    }
+
+    /// Closed sessions with a batch that failed since they were closed, some at a time.
+    pub async fn sessions_to_reopen(&self, limit: u32) -> Result<Vec<String>> {
+        let rows = sqlx::query(
+            "select id from sessions where state = 'closed' and archived_at is null and exists (select 1 from settlements \
+             where settlements.session_id = sessions.id and settlements.state in ('failed', 'released') \
+             and coalesce(settlements.final_at, settlements.updated_at) >= sessions.updated_at) order by id limit $1",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
     }
 
     /// Sessions that something may be due for, some at a time: not closed, not archived, not waiting after a failure, and those after an id.

@@ -157,8 +157,15 @@ async fn what_is_verified_is_the_ceiling() {
 #[tokio::test]
 async fn the_simulation_is_of_the_account_that_the_payer_named_and_takes_one_request() {
     let world = World::new().await;
-    let body = world.upto(|_| {});
-    assert_eq!(world.client.verify(&body).await.body["isValid"], true);
+    // What the service asks in the background now and then is not the verification's.
+    let mut least = usize::MAX;
+    for _ in 0..10 {
+        let requests = world.proxy.requests();
+        let answer = world.client.verify(&world.upto(|_| {})).await;
+        assert_eq!(answer.body["isValid"], true, "{}", answer.text);
+        least = least.min(world.proxy.requests() - requests);
+    }
+    assert_eq!(least, 1);
 
     let selector = "0xff11e7b4";
     let calls = world.proxy.calls("eth_call");

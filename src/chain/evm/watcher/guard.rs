@@ -1,5 +1,8 @@
 //! What the chain's own once-only guard says about an authorization, and who consumed it.
 
+#[cfg(test)]
+mod tests;
+
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolEvent};
 use serde_json::{Value, json};

@@ -8,11 +8,11 @@ use solana_signature::Signature;
 use super::Lane;
 use crate::chain::svm::chain::{in_version, read_work};
 use crate::chain::svm::cost;
+use crate::chain::svm::ledger::{Account, Ledger, Simulation, Trial};
+use crate::chain::svm::transaction::Transaction;
+use crate::chain::svm::work::{Expect, Kind, Work};
 use crate::observe;
 use crate::protocol::Reason;
-use crate::scheme::exact_svm::ledger::{Account, Ledger, Simulation, Trial};
-use crate::scheme::exact_svm::wire::Transaction;
-use crate::scheme::exact_svm::work::{Expect, Kind, Work};
 use crate::store::{self, Settlement};
 
 /// Fewer blocks than this left, and a transaction may not land any more. The height in a row is an upper bound, so it is no small number.

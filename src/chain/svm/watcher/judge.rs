@@ -8,13 +8,13 @@ use super::standing::block;
 use super::{LATE, Trouble, Watcher};
 use crate::chain::svm::Error;
 use crate::chain::svm::chain::{in_version, read_work};
+use crate::chain::svm::effect::{Effect, read_inner};
+use crate::chain::svm::landed::{Landed, Landing, judge};
 use crate::chain::svm::status::Status;
+use crate::chain::svm::transaction::Transaction;
+use crate::chain::svm::work::Kind;
 use crate::observe;
 use crate::protocol::Reason;
-use crate::scheme::exact_svm::effect::{Effect, read_inner};
-use crate::scheme::exact_svm::landed::{Landed, Landing, judge};
-use crate::scheme::exact_svm::wire::Transaction;
-use crate::scheme::exact_svm::work::Kind;
 use crate::store::{self, Attempt, Block, InFlight, Mined, Settlement, Stage, Verdict};
 
 /// A transaction has one payment: its proof is the transaction as a whole.

@@ -189,9 +189,9 @@ fn a_message_of_version_1_is_not_read_in_our_slots() {
     let message = v1::Message::try_compile(payer, &case.instructions, [7; 32].into()).unwrap();
     let bytes = VersionedMessage::V1(message).serialize();
     let unsigned = solana_signature::Signature::default();
-    let wire = wire::assemble(&unsigned, &[unsigned], &bytes);
+    let wire = transaction::assemble(&unsigned, &[unsigned], &bytes);
     let refused = Err("the bytes are not one legacy or v0 transaction");
-    assert_eq!(wire::Transaction::decode(&wire), refused);
+    assert_eq!(transaction::Transaction::decode(&wire), refused);
 }
 
 #[test]

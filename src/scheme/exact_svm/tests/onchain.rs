@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::chain::svm::effect::Effect;
+use crate::chain::svm::ledger::{Simulation, Unavailable, Validity};
+use crate::chain::svm::work::{Expect, Kind, Work};
 use crate::scheme::exact_svm::checked::{MintFee, Paid};
-use crate::scheme::exact_svm::effect::Effect;
-use crate::scheme::exact_svm::ledger::{Simulation, Unavailable, Validity};
 use crate::scheme::exact_svm::mint::Extension;
-use crate::scheme::exact_svm::work::{Expect, Kind, Work};
 use crate::scheme::{Check, Refusal};
 
 async fn reason_of(case: Case) -> Reason {

@@ -5,8 +5,8 @@ use solana_instruction::{AccountMeta, Instruction};
 use solana_signature::Signature;
 
 use super::*;
+use crate::chain::svm::transaction::{Transaction, assemble};
 use crate::scheme::exact_svm::policy::SmartWallet;
-use crate::scheme::exact_svm::wire::{Transaction, assemble};
 
 fn any_key() -> impl Strategy<Value = Pubkey> {
     prop_oneof![

@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::*;
+use crate::chain::svm::effect::Effect;
+use crate::chain::svm::ledger::Simulation;
+use crate::chain::svm::token::Transfer;
 use crate::scheme::Refusal;
-use crate::scheme::exact_svm::effect::Effect;
-use crate::scheme::exact_svm::ledger::Simulation;
 use crate::scheme::exact_svm::policy::SmartWallet;
-use crate::scheme::exact_svm::token::Transfer;
 
 const WALLET: Pubkey = programs::SMART_WALLETS[0];
 /// The wallet's account that owns the tokens.

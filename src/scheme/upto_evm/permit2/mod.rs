@@ -13,8 +13,8 @@ use super::NAME;
 use crate::chain::evm::contracts::{UPTO_PERMIT2_PROXY, UptoPermit2Proxy, UptoWitness};
 use crate::chain::evm::work::Guard;
 use crate::clock::UnixMillis;
-use crate::protocol::Reason;
 use crate::protocol::payment::{Payment, Purpose};
+use crate::protocol::{Amount, Reason};
 use crate::scheme::evm::Chain;
 use crate::scheme::evm::permit2::{Permitted, Trial, wire};
 use crate::scheme::evm::requested::{self, Requested};
@@ -194,8 +194,8 @@ impl Checked for Upto {
         Reason::Permit2DeadlineExpired
     }
 
-    fn is_metered(&self) -> bool {
-        true
+    fn ceiling(&self) -> Option<Amount> {
+        Some(Amount::from(self.permitted.transfer.amount))
     }
 
     async fn verify(self: Box<Self>) -> Result<Verified, Refusal> {

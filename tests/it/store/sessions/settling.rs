@@ -153,7 +153,7 @@ async fn a_failed_session_keeps_its_amount_until_it_is_settled_after_all(db: Ope
     assert_eq!(db.session(&id).await.state, SessionState::Failed);
 
     let batch = db.queued(&id, 0, 400).await;
-    assert_eq!(db.session(&id).await.state, SessionState::Closing);
+    assert_eq!(db.session(&id).await.state, SessionState::Failed);
     db.paid(0, &batch).await;
     db.store.close_session(&id).await.expect("asked");
     assert_eq!(db.session(&id).await.state, SessionState::Closed);

@@ -29,6 +29,6 @@ pub const SMART_WALLETS: [Pubkey; 6] = [
 ];
 
 /// Whether it is SPL Token or Token-2022.
-pub(super) fn is_token(program: &Pubkey) -> bool {
+pub fn is_token(program: &Pubkey) -> bool {
     *program == TOKEN || *program == TOKEN_2022
 }

@@ -79,7 +79,7 @@ impl From<&Instruction> for Effect {
 }
 
 impl Effect {
-    pub(super) fn names(&self, key: &Pubkey) -> bool {
+    pub fn names(&self, key: &Pubkey) -> bool {
         self.program == *key || self.accounts.contains(key)
     }
 }

@@ -23,12 +23,12 @@ impl Instruction {
         self.program == *key || self.accounts.contains(key)
     }
 
-    pub(super) fn is_token(&self) -> bool {
+    pub fn is_token(&self) -> bool {
         programs::is_token(&self.program)
     }
 
     /// A Lighthouse guard that can only make the transaction fail: no lamports move, no other program is called. Wallets add them.
-    pub(super) fn is_pure_assert(&self) -> bool {
+    pub fn is_pure_assert(&self) -> bool {
         let [kind, log_level, ..] = self.data[..] else {
             return false;
         };

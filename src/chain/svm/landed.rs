@@ -84,8 +84,8 @@ mod tests {
     use solana_pubkey::Pubkey;
 
     use super::*;
-    use crate::scheme::exact_svm::programs;
-    use crate::scheme::exact_svm::token::Transfer;
+    use crate::chain::svm::programs;
+    use crate::chain::svm::token::Transfer;
 
     fn key(n: u8) -> Pubkey {
         Pubkey::new_from_array([n; 32])

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 
-use super::wire;
+use super::transaction;
 
 /// What a lane needs to settle a payment, also after a restart. The message cannot be changed: the fee payer signs this one, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub struct Expect {
 impl Work {
     /// The bytes to send, once the fee payer has signed [`Work::message`]. That signature is the transaction's id.
     pub fn wire(&self, fee_payer: &Signature) -> Vec<u8> {
-        wire::assemble(fee_payer, &self.signatures, &self.message)
+        transaction::assemble(fee_payer, &self.signatures, &self.message)
     }
 }
 

@@ -1,10 +1,12 @@
-//! The commands: `serve` (the default), `dev`, `migrate`, `healthcheck`.
+//! The commands: `serve` (the default), `dev`, `migrate`, `check`, `keygen`, `healthcheck`.
+
+mod check;
+mod healthcheck;
+mod keygen;
 
 use std::io::{IsTerminal, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -32,6 +34,10 @@ enum Command {
     Dev(dev::Options),
     /// Bring the database up to date and exit.
     Migrate,
+    /// Print the effective configuration without its secrets, and look whether database, nodes, contracts and signers will do; exit code 0 or 1.
+    Check(check::Options),
+    /// Make a key that pays gas and print its address.
+    Keygen(keygen::Options),
     /// Ask the service on this machine whether it is up; exit code 0 or 1.
     Healthcheck,
 }
@@ -51,7 +57,9 @@ pub fn main() -> ExitCode {
             Command::Serve => serve().await,
             Command::Dev(options) => dev::run(options).await,
             Command::Migrate => migrate().await,
-            Command::Healthcheck => healthcheck().await,
+            Command::Check(options) => check::run(&options).await,
+            Command::Keygen(options) => keygen::run(&options),
+            Command::Healthcheck => healthcheck::run().await,
         }
     });
     match done {
@@ -103,39 +111,6 @@ async fn migrate() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Needs no configuration beyond the address, so that a container's health check never fails for want of a secret.
-async fn healthcheck() -> anyhow::Result<ExitCode> {
-    let address = own_address(&Environment::of_process());
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    // A proxy of the machine is no way to ourselves.
-    let client = reqwest::Client::builder()
-        .timeout(Duration::from_secs(3))
-        .no_proxy()
-        .build()?;
-    let answer = client
-        .get(format!("http://{address}/healthz"))
-        .send()
-        .await
-        .context("asking /healthz")?;
-    Ok(if answer.status().is_success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
-/// Where the service on this machine answers: on the loopback address unless it listens on a certain one only.
-fn own_address(environment: &Environment) -> SocketAddr {
-    let port = environment.get("PORT").and_then(|port| port.parse().ok());
-    let host = environment.get("HOST").and_then(|host| host.parse().ok());
-    let host = match host {
-        Some(host) if !IpAddr::is_unspecified(&host) => host,
-        // `::` takes connections of both families.
-        _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
-    };
-    SocketAddr::new(host, port.unwrap_or(8090))
-}
-
 pub(crate) fn start_log(log: &Log) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
@@ -155,24 +130,4 @@ fn complain(cause: &anyhow::Error) -> ExitCode {
     // Nothing is left to do when even the error stream is gone.
     let _ = writeln!(std::io::stderr(), "error: {cause:#}");
     ExitCode::FAILURE
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn asks_itself_where_it_listens() {
-        for (settings, address) in [
-            (&[][..], "127.0.0.1:8090"),
-            (&[("PORT", "80")], "127.0.0.1:80"),
-            (&[("HOST", "0.0.0.0"), ("PORT", "1")], "127.0.0.1:1"),
-            (&[("HOST", "::")], "127.0.0.1:8090"),
-            (&[("HOST", "10.0.0.7")], "10.0.0.7:8090"),
-            (&[("HOST", "::1")], "[::1]:8090"),
-        ] {
-            let environment = settings.iter().copied().collect();
-            assert_eq!(own_address(&environment).to_string(), address);
-        }
-    }
 }

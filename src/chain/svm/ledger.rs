@@ -1,4 +1,4 @@
-//! What this scheme asks a chain. The chain room answers.
+//! What verification asks a chain, and what it hears.
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -48,6 +48,14 @@ pub struct Trial {
     pub keys: Vec<Pubkey>,
     /// Whose state afterwards is wanted; each is one of `keys`, since nodes know no others.
     pub accounts: Vec<Pubkey>,
+}
+
+impl Trial {
+    /// An account's state after the simulation.
+    pub fn after<'a>(&self, simulation: &'a Simulation, key: &Pubkey) -> Option<&'a Account> {
+        let position = self.accounts.iter().position(|account| account == key)?;
+        simulation.accounts.get(position)?.as_ref()
+    }
 }
 
 /// How it went.
