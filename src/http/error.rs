@@ -391,6 +391,7 @@ mod tests {
         let outcome = |replayed| Outcome::Settled {
             transaction: "0xfeed".to_owned(),
             payer: "0xAb".to_owned(),
+            amount: None,
             replayed,
         };
         let body = json!({ "success": true, "payer": "0xAb", "transaction": "0xfeed", "network": NETWORK });
