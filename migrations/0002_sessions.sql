@@ -47,8 +47,10 @@ create table sessions (
 
 -- The same permit is one session, however it is written.
 create unique index sessions_permit on sessions (permit_key, fingerprint);
--- A permit sets the allowance of its owner and spender, so only one may be at work.
-create unique index sessions_live on sessions (network, asset, owner, spender) where state <> 'closed' and archived_at is null;
+-- A permit sets the allowance of its owner and spender, so only one may be at work. A failed one is no part of this: one that was closed fails
+-- when a reorg takes its last settlement away for good, and a newer permit may be at work by then.
+create unique index sessions_live on sessions (network, asset, owner, spender) where state in ('open', 'closing') and archived_at is null;
+create index sessions_owner on sessions (network, asset, owner, spender);
 create index sessions_caller on sessions (caller, id);
 create index sessions_due on sessions (state, archived_at, next_attempt_at);
 

@@ -139,6 +139,11 @@ pub fn replaced(network: &Network, signer: &str, nonce: u64) {
     error!(payment.network = %network, lane.signer = signer, lane.nonce = nonce, "an account nonce was consumed by a transaction that is not ours");
 }
 
+pub fn stuck(network: &Network, signer: &str, nonce: Option<u64>) {
+    error!(payment.network = %network, lane.signer = signer, lane.nonce = nonce,
+        "an account nonce was consumed by a transaction that is not ours, and what became of its payments cannot be proven: they wait for an operator");
+}
+
 pub fn reorged(network: &Network, hash: &str, block: u64) {
     error!(payment.network = %network, transaction = hash, chain.block = block, "a reorg took away the block of a transaction");
 }

@@ -389,9 +389,9 @@ mod tests {
     #[tokio::test]
     async fn a_settled_payment_is_told_and_a_replay_says_so() {
         let outcome = |replayed| Outcome::Settled {
+            amount: None,
             transaction: "0xfeed".to_owned(),
             payer: "0xAb".to_owned(),
-            amount: None,
             replayed,
         };
         let body = json!({ "success": true, "payer": "0xAb", "transaction": "0xfeed", "network": NETWORK });

@@ -63,6 +63,18 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | R::Eip2612AssetMismatch
         | R::Eip2612SpenderNotPermit2
         | R::Eip2612DeadlineExpired
+        | R::InvalidUptoEvmPayload
+        | R::MissingEip712Domain
+        | R::SpenderNotFacilitator
+        | R::CapTooLow
+        | R::CapBelowRequiredMax
+        | R::AuthorizationExpired
+        | R::InvalidPermitSignature
+        | R::UnsupportedSignatureType
+        | R::InsufficientBalance
+        | R::InsufficientAllowance
+        | R::PermitFailed
+        | R::InvalidTransactionState
         | R::InvalidUptoEvmScheme
         | R::InvalidUptoEvmNetworkMismatch
         | R::UptoFacilitatorMismatch

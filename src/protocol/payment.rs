@@ -67,6 +67,8 @@ pub struct Payment {
     pub accepted_scheme: String,
     /// The buyer's choice of network, as written.
     pub accepted_network: String,
+    /// The buyer's choice of asset, as written; `None` where none is written.
+    pub accepted_asset: Option<String>,
     /// The scheme's own part, unparsed: its scheme reads it strictly.
     pub payload: Box<RawValue>,
     /// `extensions` by id; a member that is `null` is left out.

@@ -84,6 +84,19 @@ reasons! {
     Eip2612AssetMismatch = "eip2612_asset_mismatch",
     Eip2612SpenderNotPermit2 = "eip2612_spender_not_permit2",
     Eip2612DeadlineExpired = "eip2612_deadline_expired",
+    // Upto on EVM, EIP-2612 sessions.
+    InvalidUptoEvmPayload = "invalid_upto_evm_payload",
+    MissingEip712Domain = "missing_eip712_domain",
+    SpenderNotFacilitator = "spender_not_facilitator",
+    CapTooLow = "cap_too_low",
+    CapBelowRequiredMax = "cap_below_required_max",
+    AuthorizationExpired = "authorization_expired",
+    InvalidPermitSignature = "invalid_permit_signature",
+    UnsupportedSignatureType = "unsupported_signature_type",
+    InsufficientBalance = "insufficient_balance",
+    InsufficientAllowance = "insufficient_allowance",
+    PermitFailed = "permit_failed",
+    InvalidTransactionState = "invalid_transaction_state",
     // Upto on EVM, by Permit2.
     InvalidUptoEvmScheme = "invalid_upto_evm_scheme",
     InvalidUptoEvmNetworkMismatch = "invalid_upto_evm_network_mismatch",
@@ -153,6 +166,7 @@ impl Reason {
         self == Self::InvalidExactEvmAuthorizationValidBefore
             || self == Self::Permit2DeadlineExpired
             || self == Self::Eip2612DeadlineExpired
+            || self == Self::AuthorizationExpired
     }
 }
 

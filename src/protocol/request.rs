@@ -61,6 +61,7 @@ struct PayloadV2 {
 struct Accepted {
     scheme: String,
     network: String,
+    asset: Option<Value>,
 }
 
 /// Both versions of `paymentRequirements`; which amount member counts depends on the version.
@@ -153,10 +154,15 @@ fn parse_parts(
         );
     };
     let requirements = read_requirements(version, wire, network)?;
-    let (accepted_scheme, accepted_network, payload, extensions) = match version {
+    let (accepted, payload, extensions) = match version {
         Version::V1 => {
             let read: PayloadV1 = read_payload(payload)?;
-            (read.scheme, read.network, read.payload, BTreeMap::new())
+            let accepted = Accepted {
+                scheme: read.scheme,
+                network: read.network,
+                asset: None,
+            };
+            (accepted, read.payload, BTreeMap::new())
         }
         Version::V2 => {
             let read: PayloadV2 = read_payload(payload)?;
@@ -164,12 +170,7 @@ fn parse_parts(
             let present = extensions
                 .into_iter()
                 .filter_map(|(id, raw)| Some((id, raw?)));
-            (
-                read.accepted.0.scheme,
-                read.accepted.0.network,
-                read.payload,
-                present.collect(),
-            )
+            (read.accepted.0, read.payload, present.collect())
         }
     };
     Ok(Payment {
@@ -177,8 +178,12 @@ fn parse_parts(
         version,
         requirements,
         wire_network: wire_network.to_owned(),
-        accepted_scheme,
-        accepted_network,
+        accepted_scheme: accepted.scheme,
+        accepted_network: accepted.network,
+        accepted_asset: match accepted.asset {
+            Some(Value::String(asset)) => Some(asset),
+            Some(_) | None => None,
+        },
         payload,
         extensions,
     })

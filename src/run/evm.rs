@@ -53,7 +53,11 @@ impl Family {
         let is_guarded = !auth.tokens.is_empty();
         let chains = self.chains.iter();
         let chains = chains.filter(|chain| chain.config.testnet || is_guarded);
-        UptoEvm::new(chains.map(|chain| self.view(chain)).collect())
+        let upto = UptoEvm::new(chains.map(|chain| self.view(chain)).collect());
+        match self.chains.first() {
+            Some(chain) => upto.with_sessions(chain.store.clone(), chain.clock.clone()),
+            None => upto,
+        }
     }
 
     /// A chain as a scheme sees it.

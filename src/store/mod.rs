@@ -9,6 +9,7 @@ mod queue;
 mod row;
 mod sessions;
 mod settlements;
+mod submissions;
 mod transactions;
 mod watch;
 
@@ -28,10 +29,15 @@ pub use claims::NewClaim;
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
 pub use row::{Delivered, Proof, Settlement, Stage};
-pub use sessions::{Keeper, Session, SessionState};
+pub use sessions::{
+    Batch, Batched, Charged, Fate, Held, Hold, HoldState, Keeper, NewBatch, NewCharge, NewHold,
+    NewSession, NextAttempt, Opened, Purpose, Session, SessionState, Source, Totals, Unclaimed,
+    Visible,
+};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
-pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
-pub use watch::NotFinal;
+pub use submissions::{Submission, Submitted};
+pub use transactions::{Attempt, InFlight, NewAttempt, Role};
+pub use watch::{Carrier, NotFinal};
 
 /// The database.
 #[derive(Debug, Clone)]
@@ -145,12 +151,25 @@ impl Store {
     }
 
     /// A transaction that may write. SQLite takes its write lock at once: upgrading a read lock later can fail.
+    ///
+    /// Begun in a task of its own, which a dropped request cannot leave half done: the driver forgets a `begin` that is dropped while it waits for
+    /// Postgres to answer, and hands the connection to the next request inside a transaction that nobody commits. A transaction that was begun
+    /// for nobody is rolled back as it is dropped here.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the statement or the pool's patience, and its end is awaited here"
+    )]
     async fn begin(&self) -> Result<Transaction<'static, Any>> {
         let statement = match self.engine {
             Engine::Sqlite => "begin immediate",
             Engine::Postgres => "begin",
         };
-        Ok(self.pool.begin_with(statement).await?)
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+        begun
+            .await
+            .map_err(|_| Error::Database(sqlx::Error::WorkerCrashed))?
+            .map_err(Error::Database)
     }
 
     fn now(&self) -> i64 {

@@ -1,5 +1,7 @@
 //! Settlements as requests see them: insert once, look up, deliver once, give up.
 
+use sqlx::{Any, Executor};
+
 use super::row::{Settlement, settlement_columns};
 use super::{Result, Store, new_id};
 use crate::clock::UnixMillis;
@@ -75,36 +77,13 @@ impl Store {
 
     async fn insert(&self, new: NewSettlement, state: &str) -> Result<Enqueued> {
         let id = new_id();
-        let now = self.now();
-        let inserted = sqlx::query(
-            "insert into settlements (id, payment_key, fingerprint, proof, caller, scheme, network, wire_network, asset, payer, \
-             pay_to, amount, work, expect, required_sender, batchable, deadline, state, created_at, updated_at, claimed_until, expires_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $20, $18, $18, 0, $19) \
-             on conflict do nothing",
-        )
-        .bind(&id)
-        .bind(new.payment_key)
-        .bind(new.fingerprint)
-        .bind(new.proof)
-        .bind(new.caller)
-        .bind(new.scheme)
-        .bind(new.network.as_str())
-        .bind(new.wire_network)
-        .bind(new.asset)
-        .bind(new.payer)
-        .bind(new.pay_to)
-        .bind(new.amount.to_string())
-        .bind(new.work)
-        .bind(new.expect)
-        .bind(new.required_sender)
-        .bind(i64::from(new.batchable))
-        .bind(new.deadline.0)
-        .bind(now)
-        .bind(new.expires_at)
-        .bind(state)
-        .execute(&self.pool)
-        .await?;
-        if inserted.rows_affected() == 0 {
+        let entry = Entry {
+            id: &id,
+            state,
+            session_id: None,
+            now: self.now(),
+        };
+        if !insert(&self.pool, new, entry).await? {
             return Ok(Enqueued::Known);
         }
         Ok(Enqueued::First(id))
@@ -197,4 +176,52 @@ impl Store {
         self.ring_settlement(id);
         Ok(())
     }
+}
+
+/// How a payment enters the record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub id: &'a str,
+    pub state: &'a str,
+    /// A batch names its session.
+    pub session_id: Option<&'a str>,
+    pub now: i64,
+}
+
+/// The insert itself; false when the payment key is on record.
+pub(super) async fn insert<'e>(
+    executor: impl Executor<'e, Database = Any>,
+    new: NewSettlement,
+    entry: Entry<'_>,
+) -> Result<bool> {
+    let inserted = sqlx::query(
+        "insert into settlements (id, payment_key, fingerprint, proof, caller, scheme, network, wire_network, asset, payer, \
+         pay_to, amount, work, expect, required_sender, batchable, deadline, state, created_at, updated_at, claimed_until, expires_at, \
+         session_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $21, $18, $18, 0, $19, $20) \
+         on conflict do nothing",
+    )
+    .bind(entry.id)
+    .bind(new.payment_key)
+    .bind(new.fingerprint)
+    .bind(new.proof)
+    .bind(new.caller)
+    .bind(new.scheme)
+    .bind(new.network.as_str())
+    .bind(new.wire_network)
+    .bind(new.asset)
+    .bind(new.payer)
+    .bind(new.pay_to)
+    .bind(new.amount.to_string())
+    .bind(new.work)
+    .bind(new.expect)
+    .bind(new.required_sender)
+    .bind(i64::from(new.batchable))
+    .bind(new.deadline.0)
+    .bind(entry.now)
+    .bind(new.expires_at)
+    .bind(entry.session_id)
+    .bind(entry.state)
+    .execute(executor)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
 }

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod batches;
 mod check;
 mod clients;
 mod cost;

@@ -101,7 +101,10 @@ fn way(reason: Reason) -> Way {
         R::UptoUnauthorizedFacilitator => on_chain(upto::proxy_that_wants_another_caller()),
         R::InvalidUptoEvmTransactionFailed => scene(upto::balance_gone_before_the_block()),
         R::UptoCallerMismatch => scene(upto::verified_by_another_caller()),
-        R::InvalidExactSvmUnsupportedScheme | R::InvalidExactSvmNetworkMismatch | R::NetworkMismatch
+        R::InvalidUptoEvmPayload | R::MissingEip712Domain | R::SpenderNotFacilitator | R::CapTooLow | R::CapBelowRequiredMax
+        | R::AuthorizationExpired | R::InvalidPermitSignature | R::UnsupportedSignatureType | R::InsufficientBalance
+        | R::InsufficientAllowance | R::PermitFailed | R::InvalidTransactionState
+        | R::InvalidExactSvmUnsupportedScheme | R::InvalidExactSvmNetworkMismatch | R::NetworkMismatch
         | R::InvalidExactSvmMissingFeePayer | R::InvalidExactSvmFeePayerNotManaged | R::FeePayerNotManagedByFacilitator
         | R::InvalidExactSvmTransactionUndecodable | R::InvalidExactSvmExcessiveSigners | R::InvalidExactSvmFeePayerMismatch
         | R::InvalidExactSvmSignature | R::InvalidExactSvmInstructionsLength | R::InvalidExactSvmComputeLimitInstruction

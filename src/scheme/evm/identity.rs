@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::requested::Requested;
 use super::signed::Signed;
+use crate::chain::evm::eip712::Permit;
 
 /// EIP-3009: token, payer and nonce happen once. `eip3009:<chain id>:<token>:<payer>:<nonce>`, hex in lower case.
 pub(in crate::scheme) fn eip3009_key(
@@ -49,6 +50,28 @@ pub(in crate::scheme) fn proof(signed: &Signed, extension: &[u8]) -> String {
         deployment.map_or(&[][..], |d| d.factory.as_slice()),
         deployment.map_or(&[][..], |d| &d.calldata),
         extension,
+    ])
+}
+
+/// An ERC-2612 permit: token, owner and nonce happen once, whoever the spender is. `erc2612:<chain id>:<token>:<owner>:<spender>:<nonce>`, the nonce as
+/// 32 bytes of lower-case hex.
+pub(in crate::scheme) fn permit_key(chain_id: u64, token: Address, permit: &Permit) -> String {
+    let Permit {
+        owner,
+        spender,
+        nonce,
+        ..
+    } = permit;
+    let nonce = B256::from(*nonce);
+    format!("erc2612:{chain_id}:{token:#x}:{owner:#x}:{spender:#x}:{nonce:#x}")
+}
+
+/// Digest of what a permit allows and of what was signed, hex.
+pub(in crate::scheme) fn permit_fingerprint(permit: &Permit, digest: B256) -> String {
+    hash(&[
+        permit.value.to_string().as_bytes(),
+        permit.deadline.to_string().as_bytes(),
+        digest.as_slice(),
     ])
 }
 

@@ -75,6 +75,7 @@ impl Attempt {
             to: self.to,
             data: self.data,
             gas_limit,
+            permit: None,
         }
     }
 }

@@ -139,6 +139,7 @@ impl Envelope {
             wire_network: self.wire_network.clone(),
             accepted_scheme: self.accepted_scheme.clone(),
             accepted_network: self.accepted_network.clone(),
+            accepted_asset: Some(self.asset.clone()),
             payload: raw(payload),
             extensions: extensions.map(|(id, ext)| (id.clone(), raw(ext))).collect(),
         }

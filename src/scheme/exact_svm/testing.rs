@@ -235,6 +235,7 @@ impl Case {
             wire_network: self.wire_network.clone(),
             accepted_scheme: self.accepted_scheme.clone(),
             accepted_network: self.accepted_network.clone(),
+            accepted_asset: None,
             payload: RawValue::from_string(payload.to_string()).unwrap(),
             extensions: BTreeMap::new(),
         }

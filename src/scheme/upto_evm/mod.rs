@@ -2,6 +2,7 @@
 //! the payload's shape tells them apart: Permit2 through the x402 proxy (`permit2Authorization`), and ERC-2612 sessions (`authorization`).
 
 mod permit2;
+mod session;
 #[cfg(test)]
 mod tests;
 
@@ -16,11 +17,13 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::evm::{Chain, eip2612, wire};
-use super::{Check, Rejection, Scheme};
-use crate::clock::UnixMillis;
+use super::session::Batches;
+use super::{Check, Refusal, Rejection, Scheme, Verified};
+use crate::clock::{Clock, UnixMillis};
 use crate::protocol::payment::{Payment, Version};
 use crate::protocol::response::SupportedKind;
-use crate::protocol::{Network, Reason};
+use crate::protocol::{Amount, Network, Reason};
+use crate::store::{self, Store};
 
 /// The scheme's name on the wire.
 const NAME: &str = "upto";
@@ -31,6 +34,15 @@ pub struct UptoEvm {
     chains: Vec<Arc<Chain>>,
     /// Counts the times that the kinds were told.
     turn: AtomicUsize,
+    /// Where sessions are kept; without it only Permit2 is spoken.
+    sessions: Option<Sessions>,
+}
+
+/// What sessions take besides the chains.
+#[derive(Debug)]
+struct Sessions {
+    store: Store,
+    clock: Clock,
 }
 
 /// The members that tell the dialects apart.
@@ -50,6 +62,26 @@ impl UptoEvm {
         Self {
             chains: usable.map(Arc::new).collect(),
             turn: AtomicUsize::new(0),
+            sessions: None,
+        }
+    }
+
+    /// Speaks ERC-2612 sessions as well.
+    #[must_use]
+    pub fn with_sessions(mut self, store: Store, clock: Clock) -> Self {
+        self.sessions = Some(Sessions { store, clock });
+        self
+    }
+
+    fn chain(&self, network: &Network) -> Option<&Arc<Chain>> {
+        let mut chains = self.chains.iter();
+        chains.find(|chain| chain.network.network == *network)
+    }
+
+    fn dialects(&self) -> &'static [&'static str] {
+        match self.sessions {
+            Some(_) => &["permit2", "erc2612"],
+            None => &["permit2"],
         }
     }
 }
@@ -71,7 +103,7 @@ impl Scheme for UptoEvm {
             version: Version::V2.number(),
             scheme: NAME,
             network: chain.network.network.to_string(),
-            extra: Some(extra(&chain.signers, turn)),
+            extra: Some(extra(&chain.signers, turn, self.dialects())),
         };
         self.chains.iter().map(kind).collect()
     }
@@ -93,10 +125,12 @@ impl Scheme for UptoEvm {
             .collect()
     }
 
+    fn batches(&self) -> Option<&dyn Batches> {
+        self.sessions.is_some().then_some(self)
+    }
+
     fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Check, Rejection> {
-        let network = &payment.requirements.network;
-        let known = |chain: &&Arc<Chain>| chain.network.network == *network;
-        let Some(chain) = self.chains.iter().find(known) else {
+        let Some(chain) = self.chain(&payment.requirements.network) else {
             return Err(Rejection::new(Reason::InvalidNetwork));
         };
         let shape: Shape = wire::read(&payment.payload)?;
@@ -105,6 +139,10 @@ impl Scheme for UptoEvm {
                 let checked = permit2::check(Arc::clone(chain), payment, now)?;
                 Ok(Check::Payment(Box::new(checked)))
             }
+            (None, Some(_)) if self.sessions.is_some() => {
+                let call = session::check(Arc::clone(chain), payment, now)?;
+                Ok(Check::Session(Box::new(call)))
+            }
             (None, Some(_) | None) => {
                 Err(Rejection::new(Reason::UnsupportedPayloadType).of(String::new()))
             }
@@ -112,13 +150,37 @@ impl Scheme for UptoEvm {
     }
 }
 
+#[async_trait]
+impl Batches for UptoEvm {
+    async fn batch(
+        &self,
+        session: &store::Session,
+        amount: Amount,
+        sequence: u64,
+    ) -> Result<Verified, Refusal> {
+        let (Some(chain), Some(sessions)) = (self.chain(&session.network), &self.sessions) else {
+            let message = format!("{NAME} is not offered on {} any more", session.network);
+            return Err(Refusal::Unavailable(message));
+        };
+        let landed = sessions.store.permit_landed(&session.id).await;
+        let landed = landed.map_err(|cause| Refusal::Unavailable(cause.to_string()))?;
+        let wanted = session::Wanted {
+            session,
+            amount,
+            sequence,
+            permit_landed: session.permit_seen || landed,
+        };
+        session::batch(chain, &wanted, sessions.clock.now()).await
+    }
+}
+
 /// What a payer has to know: the account to name in what it signs. Another one at each turn: what is charged from an account goes through its one
 /// lane.
-fn extra(signers: &[Address], turn: usize) -> BTreeMap<String, Value> {
+fn extra(signers: &[Address], turn: usize, dialects: &[&str]) -> BTreeMap<String, Value> {
     let facilitator = signers.get(turn % signers.len().max(1));
     let facilitator = facilitator.map(|address| address.to_checksum(None));
     BTreeMap::from([
         ("facilitatorAddress".to_owned(), json!(facilitator)),
-        ("dialects".to_owned(), json!(["permit2"])),
+        ("dialects".to_owned(), json!(dialects)),
     ])
 }

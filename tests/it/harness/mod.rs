@@ -1,5 +1,6 @@
 //! What tests stand on. Except for starting the sandbox, nothing here uses the product's code: a mistake in it must not hide itself.
 
+pub(crate) mod batch;
 pub(crate) mod binary;
 pub(crate) mod chain;
 pub(crate) mod facilitator;

@@ -29,6 +29,7 @@ mod claims;
 mod lanes;
 mod outcomes;
 mod requests;
+mod sessions;
 
 const SIGNER: &str = "0x00000000000000000000000000000000000000aa";
 

@@ -32,7 +32,10 @@ pub(super) fn consumed(expect: &Expect) -> Reason {
 
 fn is_upto(expect: &Expect) -> bool {
     match &expect.guard {
-        Guard::Eip3009 { .. } | Guard::Permit2 { ceiling: None, .. } => false,
+        // A batch never gets here: see `watcher::session`.
+        Guard::Eip3009 { .. } | Guard::Session { .. } | Guard::Permit2 { ceiling: None, .. } => {
+            false
+        }
         Guard::Permit2 {
             ceiling: Some(_), ..
         } => true,

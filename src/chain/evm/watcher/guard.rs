@@ -174,6 +174,8 @@ impl Watcher {
                     U256::ONE << (*nonce & U256::from(0xff)).to::<usize>(),
                 )
             }
+            // Nothing on chain is consumed by a `transferFrom`: its own transactions decide, see `watcher::session`.
+            Guard::Session { .. } => return Ok(false),
         };
         // Pinned by hash (EIP-1898): a node that is on another fork, or behind, cannot answer for this block.
         let block = json!({"blockHash": at.hash, "requireCanonical": true});
@@ -283,6 +285,7 @@ fn filters(expect: &Expect) -> Vec<(Address, Value)> {
                 json!([Token::Transfer::SIGNATURE_HASH, from, expect.to.into_word()]),
             ),
         ],
+        Guard::Session { .. } => Vec::new(),
     }
 }
 
@@ -291,6 +294,7 @@ fn filters(expect: &Expect) -> Vec<(Address, Value)> {
 fn is_of_this_payment(receipt: &Receipt, input: &[u8], expect: &Expect) -> bool {
     match &expect.guard {
         Guard::Eip3009 { .. } => true,
+        Guard::Session { .. } => false,
         Guard::Permit2 {
             nonce,
             deadline,

@@ -52,6 +52,8 @@ impl Watcher {
                 }),
                 // Decided already, or another transaction of ours took it over: that one's end decides.
                 None if !is_active(transaction, settlement) => None,
+                // A batch may be sent anew once it failed, so that has to be final.
+                None if matches!(expect.guard, Guard::Session { .. }) => None,
                 None => {
                     let unpaid = Unpaid {
                         transaction,

@@ -5,6 +5,7 @@ mod codes;
 mod guard;
 mod judge;
 mod reorg;
+mod session;
 mod standing;
 
 use std::collections::HashMap;
@@ -47,7 +48,7 @@ pub struct Watcher {
     /// Whether what is on record was compared with the chain since the start and since the last head that did not follow.
     is_compared: bool,
     /// Open transactions whose account nonce was found consumed by none of ours, and when first.
-    consumed_since: HashMap<String, Instant>,
+    consumed_since: HashMap<String, reorg::ConsumedElsewhere>,
 }
 
 /// Decided rows that the chain may still change.

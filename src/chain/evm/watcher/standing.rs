@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::guard::Consumption;
+use super::session::is_batch;
 use super::{Trouble, Watcher, codes};
 use crate::chain::evm::chain::Head;
 use crate::chain::evm::lane::simulate::read_work;
-use crate::chain::evm::work::Expect;
+use crate::chain::evm::work::{Expect, Guard};
 use crate::clock::UnixMillis;
 use crate::observe;
 use crate::protocol::Reason;
@@ -36,6 +37,13 @@ impl Watcher {
         let Ok((_, expect)) = read_work(settlement) else {
             return Standing::Unclear;
         };
+        if matches!(expect.guard, Guard::Session { .. }) {
+            let standing = self.standing_of_batch(settlement, &expect).await;
+            return standing.unwrap_or_else(|cause| {
+                self.tell(&cause);
+                Standing::Unclear
+            });
+        }
         let consumption = match self.consumption(settlement, &expect, &at.block()).await {
             Ok(consumption) => consumption,
             Err(cause) => {
@@ -104,6 +112,10 @@ impl Watcher {
                 Standing::Live | Standing::Unclear => continue,
             };
             self.conclude(&settlement, &verdict).await?;
+            // A batch fails only for good.
+            if is_batch(&settlement) && matches!(verdict, Verdict::Failed { .. }) {
+                self.chain.store.finish_failed(&settlement.id).await?;
+            }
         }
         Ok(())
     }
