@@ -4,7 +4,8 @@ use alloy::primitives::{Address, B256, Bytes, U256, address, keccak256};
 use alloy::sol_types::SolValue;
 use serde_json::Value;
 
-use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, MULTICALL3, PERMIT2, UPTO_PERMIT2_PROXY};
+pub use crate::chain::evm::contracts::UPTO_PERMIT2_PROXY;
+use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, MULTICALL3, PERMIT2};
 
 /// USDC on Base Sepolia; here it is our own token that answers like it.
 pub const USDC: Address = address!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
