@@ -125,7 +125,8 @@ impl Facilitator {
         }
         let unfinished = |batch: &&Batch| match batch.fate {
             Fate::InFlight => true,
-            Fate::Settled => !batch.delivered,
+            // Told while this request was on its way: they may be one.
+            Fate::Settled => !batch.delivered || batch.updated_at >= call.arrived.0,
             Fate::Free => false,
         };
         match account.batches.iter().rev().find(unfinished) {
