@@ -3,6 +3,7 @@
 mod chain;
 mod door;
 mod payment;
+mod sessions;
 mod settling;
 mod shapes;
 mod upto;
@@ -101,9 +102,15 @@ fn way(reason: Reason) -> Way {
         R::UptoUnauthorizedFacilitator => on_chain(upto::proxy_that_wants_another_caller()),
         R::InvalidUptoEvmTransactionFailed => scene(upto::balance_gone_before_the_block()),
         R::UptoCallerMismatch => scene(upto::verified_by_another_caller()),
-        R::CapExhausted | R::SessionClosed | R::SettlingInProgress | R::PermitBoundToOtherRecipient | R::PermitBoundToOtherCaller
-        | R::PermitNonceReserved | R::HoldNotFound | R::HoldExceeded
-        | R::InvalidUptoEvmPayload | R::MissingEip712Domain | R::SpenderNotFacilitator | R::CapTooLow | R::CapBelowRequiredMax
+        R::CapExhausted => scene(sessions::beyond_the_cap()),
+        R::SessionClosed => scene(sessions::after_its_end()),
+        R::SettlingInProgress => scene(sessions::before_the_older_is_settled()),
+        R::PermitBoundToOtherRecipient => scene(sessions::to_another_recipient()),
+        R::PermitBoundToOtherCaller => scene(sessions::by_another_caller()),
+        R::PermitNonceReserved => scene(sessions::of_a_nonce_at_work()),
+        R::HoldNotFound => scene(sessions::without_a_promise()),
+        R::HoldExceeded => scene(sessions::beyond_its_promise()),
+        R::InvalidUptoEvmPayload | R::MissingEip712Domain | R::SpenderNotFacilitator | R::CapTooLow | R::CapBelowRequiredMax
         | R::AuthorizationExpired | R::InvalidPermitSignature | R::UnsupportedSignatureType | R::InsufficientBalance
         | R::InsufficientAllowance | R::PermitFailed | R::InvalidTransactionState
         | R::InvalidExactSvmUnsupportedScheme | R::InvalidExactSvmNetworkMismatch | R::NetworkMismatch

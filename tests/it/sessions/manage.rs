@@ -26,7 +26,7 @@ async fn a_session_shows_its_account() {
             "owner": format!("{:#x}", scene.owner.address()), "spender": format!("{:#x}", scene.signer.address()),
             "payTo": format!("{:#x}", permit.pay_to), "cap": CAP.to_string(), "held": "0", "pendingSpent": "2500",
             "inFlight": "0", "settledTotal": "0", "remaining": "7500",
-            "deadline": permit.permit.message.deadline.to_string(), "lastActivityMs": 0, "failures": 0, "keeper": "facilitator",
+            "deadline": permit.signed.message.deadline.to_string(), "lastActivityMs": 0, "failures": 0, "keeper": "facilitator",
         })
     );
     assert_eq!(

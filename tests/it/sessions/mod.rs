@@ -27,43 +27,43 @@ sol! {
 }
 
 const TRANSFER: B256 = b256!("0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
-const CAP: u64 = 10_000;
+pub(crate) const CAP: u64 = 10_000;
 
 /// A permit to a spender, presented at one merchant.
 #[derive(Debug, Clone)]
-struct Permit {
+pub(crate) struct Permit {
     owner: PrivateKeySigner,
-    permit: Eip2612,
+    signed: Eip2612,
     pay_to: Address,
     /// Seconds that a call may take.
     timeout: u64,
 }
 
 impl Permit {
-    fn new(owner: &PrivateKeySigner, spender: Address, nonce: u64) -> Self {
+    pub(crate) fn new(owner: &PrivateKeySigner, spender: Address, nonce: u64) -> Self {
         let mut permit = Eip2612::new(&Terms::usdc(Address::ZERO, CAP), owner.address(), nonce);
         permit.message.spender = spender;
         Self {
             owner: owner.clone(),
-            permit,
+            signed: permit,
             pay_to: Address::from_word(keccak256(owner.address())),
             timeout: 60,
         }
     }
 
-    fn with_cap(mut self, cap: u64) -> Self {
-        self.permit.message.value = U256::from(cap);
+    pub(crate) fn with_cap(mut self, cap: u64) -> Self {
+        self.signed.message.value = U256::from(cap);
         self
     }
 
-    fn paying(mut self, pay_to: Address) -> Self {
+    pub(crate) fn paying(mut self, pay_to: Address) -> Self {
         self.pay_to = pay_to;
         self
     }
 
     fn lasting(mut self, seconds: u64) -> Self {
         let now = Clock::system().now().as_secs();
-        self.permit.message.deadline = U256::from(now + seconds);
+        self.signed.message.deadline = U256::from(now + seconds);
         self
     }
 
@@ -73,10 +73,10 @@ impl Permit {
     }
 
     /// A call at this price.
-    fn body(&self, price: u64) -> Value {
-        let message = &self.permit.message;
+    pub(crate) fn body(&self, price: u64) -> Value {
+        let message = &self.signed.message;
         let payload = json!({
-            "signature": sign::signature(&self.owner, self.permit.digest()),
+            "signature": sign::signature(&self.owner, self.signed.digest()),
             "authorization": {
                 "from": message.owner.to_checksum(None),
                 "to": message.spender.to_checksum(None),
@@ -113,21 +113,21 @@ impl Permit {
 }
 
 /// A chain, a service on it, and an owner with money.
-struct Scene {
+pub(crate) struct Scene {
     chain: Sandbox,
     settings: Settings,
     facilitator: Facilitator,
-    client: Client,
+    pub(crate) client: Client,
     owner: PrivateKeySigner,
     signer: PrivateKeySigner,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|settings| settings).await
     }
 
-    async fn with(change: impl FnOnce(Settings) -> Settings) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(Settings) -> Settings) -> Self {
         let chain = Sandbox::start().await;
         let signer = chain.signer(0).await;
         let owner = chain.payers(1).await.remove(0);
@@ -148,23 +148,23 @@ impl Scene {
         Self::with(|settings| change(quick(settings))).await
     }
 
-    fn permit(&self) -> Permit {
+    pub(crate) fn permit(&self) -> Permit {
         Permit::new(&self.owner, self.signer.address(), 0)
     }
 
-    fn next_permit(&self, nonce: u64) -> Permit {
+    pub(crate) fn next_permit(&self, nonce: u64) -> Permit {
         Permit::new(&self.owner, self.signer.address(), nonce)
     }
 
     /// Holds; the session's id.
-    async fn hold(&self, permit: &Permit, price: u64) -> String {
+    pub(crate) async fn hold(&self, permit: &Permit, price: u64) -> String {
         let held = self.client.verify(&permit.body(price)).await;
         assert_eq!(held.body["isValid"], true, "{}", held.body);
         held.header("x-upto-session-id").to_owned()
     }
 
     /// Holds and charges.
-    async fn call(&self, permit: &Permit, price: u64) -> String {
+    pub(crate) async fn call(&self, permit: &Permit, price: u64) -> String {
         let id = self.hold(permit, price).await;
         let charged = self.client.settle(&permit.body(price)).await;
         assert_eq!(charged.body["success"], true, "{}", charged.body);
@@ -194,7 +194,7 @@ impl Scene {
         becomes(&self.client, id, status).await
     }
 
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         assert!(self.facilitator.stop().await, "a task of the service died");
     }
 }
@@ -227,7 +227,7 @@ fn sums(view: &Value) -> [u64; 4] {
     })
 }
 
-fn rejected(answer: &Answer, reason: &str) {
+pub(crate) fn rejected(answer: &Answer, reason: &str) {
     assert_eq!(answer.reason(), reason, "{}", answer.body);
     assert_eq!(answer.status, 200);
 }

@@ -149,7 +149,7 @@ async fn two_permits_of_one_owner_at_two_merchants_are_both_paid() {
 async fn a_restart_forgets_no_charge_and_no_cap() {
     let scene = Scene::new().await;
     let permit = scene.permit();
-    let id = scene.call(&permit, 9_000).await;
+    let id = scene.call(&permit, 8_000).await;
     let Scene {
         chain,
         settings,
@@ -159,8 +159,8 @@ async fn a_restart_forgets_no_charge_and_no_cap() {
     assert!(facilitator.stop().await);
     let again = crate::harness::facilitator::Facilitator::start(settings).await;
     let client = again.client();
-    rejected(&client.verify(&permit.body(1_001)).await, "cap_exhausted");
-    assert_eq!(sums(&super::session(&client, &id).await), [0, 9_000, 0, 0]);
+    rejected(&client.verify(&permit.body(2_001)).await, "cap_exhausted");
+    assert_eq!(sums(&super::session(&client, &id).await), [0, 8_000, 0, 0]);
     drop(chain);
     again.stop().await;
 }
@@ -185,5 +185,46 @@ async fn a_garbage_amount_is_no_amount() {
             "invalid_upto_evm_payload",
         );
     }
+    scene.close().await;
+}
+
+/// H17: an allowance is left when a session is closed, and nobody can charge it.
+#[tokio::test]
+async fn what_is_left_of_an_allowance_is_nobodys_after_the_end() {
+    let scene = Scene::new().await;
+    let permit = scene.permit();
+    let id = scene.call(&permit, 1_000).await;
+    let headers = [("content-type", "application/json")];
+    let path = format!("/sessions/{id}/settle");
+    let closed = post(&scene.client, &path, r#"{"close": true}"#, &headers).await;
+    assert_eq!(closed.body["status"], "closed", "{}", closed.body);
+    for body in [
+        permit.body(1),
+        permit.clone().paying(Address::repeat_byte(0xbb)).body(1),
+    ] {
+        for answer in [
+            scene.client.verify(&body).await,
+            scene.client.settle(&body).await,
+        ] {
+            let reason = answer.reason();
+            let expected = ["session_closed", "permit_bound_to_other_recipient"];
+            assert!(expected.contains(&reason), "{}", answer.body);
+        }
+    }
+    // Another permit of that nonce is no way to it either.
+    let twin = scene.permit().with_cap(CAP - 1);
+    rejected(
+        &scene.client.verify(&twin.body(1)).await,
+        "permit_failed",
+    );
+    let tracked = post(
+        &scene.client,
+        "/sessions/track",
+        &permit.body(1).to_string(),
+        &headers,
+    )
+    .await;
+    assert_eq!(tracked.body["error"], "session_closed");
+    assert_eq!(permit.paid(&scene.chain).await, [1_000]);
     scene.close().await;
 }

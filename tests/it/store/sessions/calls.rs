@@ -128,7 +128,7 @@ async fn an_unclaimed_hold_is_released_or_charged_at_its_end(db: Opened) {
         assert_eq!(due, [""; 0]);
         db.clock.advance(Duration::from_secs(1));
         let due = db.store.sessions_with_expired_holds(9).await.expect("read");
-        assert_eq!(due, [id.clone()]);
+        assert_eq!(due, std::slice::from_ref(&id));
         let unclaimed = if amount == 100 {
             Unclaimed::Charge
         } else {

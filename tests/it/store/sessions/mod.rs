@@ -58,9 +58,12 @@ impl Opened {
     }
 
     async fn ready(&self, new: &NewSession) -> Session {
-        match self.open(new).await {
-            Answer::Ready(session) => *session,
-            other => panic!("{other:?}"),
+        {
+            let answer = self.open(new).await;
+            let Answer::Ready(session) = answer else {
+                panic!("{answer:?}")
+            };
+            *session
         }
     }
 
@@ -142,18 +145,24 @@ impl Opened {
     }
 
     async fn queued(&self, id: &str, sequence: u64, amount: u64) -> String {
-        match self.enqueue_batch(id, sequence, amount).await {
-            Batched::Queued(settlement_id) => settlement_id,
-            other => panic!("{other:?}"),
+        {
+            let answer = self.enqueue_batch(id, sequence, amount).await;
+            let Batched::Queued(settlement_id) = answer else {
+                panic!("{answer:?}")
+            };
+            settlement_id
         }
     }
 
     /// Stores a transaction for a batch; its id.
     async fn sent(&self, nonce: u64, settlement_id: &str) -> String {
         let lease = self.lease(SIGNER).await;
-        match self.submit(&lease, nonce, &[settlement_id]).await {
-            Submitted::Stored(transaction_id) => transaction_id,
-            other => panic!("{other:?}"),
+        {
+            let answer = self.submit(&lease, nonce, &[settlement_id]).await;
+            let Submitted::Stored(transaction_id) = answer else {
+                panic!("{answer:?}")
+            };
+            transaction_id
         }
     }
 
@@ -187,7 +196,7 @@ impl Opened {
     }
 }
 
-fn charge<'a>(amount: u64, key: Option<&'a str>, source: Source) -> NewCharge<'a> {
+fn charge(amount: u64, key: Option<&str>, source: Source) -> NewCharge<'_> {
     NewCharge {
         amount: Amount::from(amount),
         caller: CALLER,

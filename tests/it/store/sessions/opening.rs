@@ -47,9 +47,11 @@ async fn a_hundred_first_looks_at_a_permit_make_one_session(db: Opened) {
 async fn a_newer_permit_waits_until_nothing_is_to_come_of_the_older(db: Opened) {
     let older = db.ready(&permit(0)).await.id;
     db.hold(&older, 100, None).await;
-    let busy = |answer| match answer {
-        Answer::Busy(session) => session.id,
-        other => panic!("{other:?}"),
+    let busy = |answer| {
+        let Answer::Busy(session) = answer else {
+            panic!("{answer:?}")
+        };
+        session.id
     };
     assert_eq!(busy(db.open(&permit(1)).await), older, "held");
     db.charge(&older, 70, None).await;

@@ -161,9 +161,11 @@ async fn a_failed_session_keeps_its_amount_until_it_is_settled_after_all(db: Ope
 
 async fn a_merchant_asks_up_to_the_cap_and_what_failed_is_asked_again(db: Opened) {
     let id = db.ready(&merchants_permit(0)).await.id;
-    let queued = |answer| match answer {
-        Batched::Queued(settlement_id) => settlement_id,
-        other => panic!("{other:?}"),
+    let queued = |answer| {
+        let Batched::Queued(settlement_id) = answer else {
+            panic!("{answer:?}")
+        };
+        settlement_id
     };
     let first = queued(db.ask(&id, 0, 600, None).await);
     assert_eq!(db.sums(&id).await, [0, 0, 600, 0]);

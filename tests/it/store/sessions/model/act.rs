@@ -170,10 +170,10 @@ impl World {
                 SessionState::Failed => State::Failed,
             };
             let stages = batches.iter().map(|batch| batch.state.as_str());
-            let real = (sums, state, stages.collect::<Vec<_>>());
+            let found = (sums, state, stages.collect::<Vec<_>>());
             let stages = expected.batches.iter().map(|batch| batch.1.name());
             let wanted = (expected.sums(), expected.state, stages.collect());
-            agree(context, &real, &wanted)?;
+            agree(context, &found, &wanted)?;
         }
         let one_more = permit(self.model.accounts.len() as u64);
         let ahead = self.replicas[1].store.session(&one_more.id).await;
@@ -269,6 +269,10 @@ impl World {
         performed.await.expect("nobody waits for ever")
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm per operation, and what its caller hears"
+    )]
     async fn perform_now(&self, db: &Opened, act: Act, nonce: u64) -> &'static str {
         match act {
             Act::Hold {
@@ -391,14 +395,15 @@ impl World {
                 block,
                 ..super::super::mined(&open.id, nonce)
             };
-            let verdict = match act {
-                Act::Settle { .. } => settled(&mined, nonce),
-                _ => Verdict::Failed {
+            let verdict = if matches!(act, Act::Settle { .. }) {
+                settled(&mined, nonce)
+            } else {
+                Verdict::Failed {
                     reason: Reason::InvalidExactEvmTransactionFailed,
                     message: None,
                     transaction: Some(hash),
                     block: Some(mined.block.clone()),
-                },
+                }
             };
             let noted = db
                 .store

@@ -239,7 +239,7 @@ impl Account {
         if let Some(before) = before.next() {
             return match before.claim {
                 Claim::Charged(charged) if charged == amount => "repeated",
-                _ => "key reused",
+                Claim::Free | Claim::Charged(_) | Claim::Released => "key reused",
             };
         }
         if self.state == State::Closed {
@@ -285,7 +285,8 @@ impl Account {
         self.state = match self.state {
             _ if self.is_done() => State::Closed,
             State::Open | State::Closing => State::Closing,
-            other => other,
+            State::Closed => State::Closed,
+            State::Failed => State::Failed,
         };
         "done"
     }
@@ -349,9 +350,10 @@ impl Model {
             }
             Act::Finalise { account: at, batch } => {
                 let account = &mut self.accounts[at];
-                let to = match account.batches[batch].1 {
-                    Stage::Failed => Stage::FailedFinal,
-                    _ => Stage::SettledFinal,
+                let to = if account.batches[batch].1 == Stage::Failed {
+                    Stage::FailedFinal
+                } else {
+                    Stage::SettledFinal
                 };
                 account.move_batch(batch, &[Stage::Settled, Stage::Failed], to)
             }
