@@ -213,10 +213,7 @@ async fn what_is_left_of_an_allowance_is_nobodys_after_the_end() {
     }
     // Another permit of that nonce is no way to it either.
     let twin = scene.permit().with_cap(CAP - 1);
-    rejected(
-        &scene.client.verify(&twin.body(1)).await,
-        "permit_failed",
-    );
+    rejected(&scene.client.verify(&twin.body(1)).await, "permit_failed");
     let tracked = post(
         &scene.client,
         "/sessions/track",
