@@ -112,11 +112,7 @@ impl Facilitator {
         };
         match verified.enqueue(&self.parts.store, asked).await {
             Ok(Enqueued::First(id)) => {
-                let terms = &payment.requirements;
-                observe::enqueued(&terms.network, &id, &identity.payment_key);
-                if let Some(ceiling) = waiter.ceiling {
-                    observe::charged(&terms.network, &id, terms.amount, ceiling);
-                }
+                tell_first(payment, &id, &identity, waiter.ceiling);
                 self.parts.hooks.reached(Point::Enqueued).await;
                 Ok(self.wait(&id, &waiter).await)
             }
@@ -320,6 +316,19 @@ impl Waiter<'_> {
                 duplicate("this payment is under way", None)
             }
         }
+    }
+}
+
+fn tell_first(payment: &Payment, id: &str, identity: &Identity, ceiling: Option<Amount>) {
+    let terms = &payment.requirements;
+    match ceiling {
+        Some(_) if terms.amount.is_zero() => {
+            observe::closed(&terms.network, id, &identity.payment_key);
+        }
+        Some(_) | None => observe::enqueued(&terms.network, id, &identity.payment_key),
+    }
+    if let Some(ceiling) = ceiling {
+        observe::charged(&terms.network, id, terms.amount, ceiling);
     }
 }
 
