@@ -115,6 +115,7 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | R::TransactionFailed
         | R::PostSettlementTransferNotConfirmed
         | R::InvalidExactSvmAltResolutionNotAvailable
+        | R::InvalidExactSvmAltResolutionFailed
         | R::InvalidExactSvmFeePayerNotIsolated
         | R::InvalidExactSvmProgramNotAllowed
         | R::InvalidExactSvmUnsupportedComputeBudget
@@ -124,7 +125,6 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | R::InvalidExactSvmComputeUnitsTooHigh
         | R::InvalidExactSvmPriorityFeeTooHigh
         | R::InvalidExactSvmSmartWalletSimulationFailed
-        | R::InvalidExactSvmCannotDeriveDestination
         | R::InvalidExactSvmNoTransferInSimulation
         | R::InvalidExactSvmTransferMismatch
         | R::InvalidExactSvmMultipleMatchingTransfers => StatusCode::OK,
