@@ -158,7 +158,9 @@ fn way(reason: Reason) -> Way {
         R::InvalidExactSvmTransferMismatch => on_solana(svm::chain::mean_wallet()),
         R::InvalidExactSvmMultipleMatchingTransfers => on_solana(svm::chain::generous_wallet()),
         R::PostSettlementTransferNotConfirmed => scene(svm::settling::wallet_changed_before_the_block()),
-        R::InvalidUptoEvmPayload | R::MissingEip712Domain | R::SpenderNotFacilitator | R::CapTooLow | R::CapBelowRequiredMax
+        R::CapExhausted | R::SessionClosed | R::SettlingInProgress | R::PermitBoundToOtherRecipient | R::PermitBoundToOtherCaller
+        | R::PermitNonceReserved | R::HoldNotFound | R::HoldExceeded
+        | R::InvalidUptoEvmPayload | R::MissingEip712Domain | R::SpenderNotFacilitator | R::CapTooLow | R::CapBelowRequiredMax
         | R::AuthorizationExpired | R::InvalidPermitSignature | R::UnsupportedSignatureType | R::InsufficientBalance
         | R::InsufficientAllowance | R::PermitFailed | R::InvalidTransactionState => Way::Unserved,
     }

@@ -3,6 +3,7 @@
 mod crash;
 mod outcomes;
 mod refusals;
+mod scheme;
 
 use alloy::primitives::{Address, Bytes, U256};
 use alloy::signers::local::PrivateKeySigner;

@@ -90,15 +90,17 @@ async fn a_batch_whose_revert_a_reorg_took_back_may_still_pay() {
 #[tokio::test]
 async fn a_reorg_of_permit_and_payment_sends_the_same_bytes_again() {
     let scene = Scene::new().await;
+    scene.chain.hold_blocks().await;
     let id = scene.batches.first(2_500).await;
+    scene.in_pool(2).await;
+    scene.chain.mine(1).await;
     let paid = transaction(&scene.batches.becomes(&id, "settled").await);
     let hash: B256 = paid.parse().expect("a hash");
     let receipt = scene.chain.receipt(hash).await;
     let block: U256 = text(&receipt["blockNumber"]).parse().expect("a number");
 
-    scene.chain.hold_blocks().await;
-    // anvil makes a block per transaction: the permit's goes too.
-    scene.reorg_from(block.to::<u64>() - 1).await;
+    // Both are in this one block.
+    scene.reorg_from(block.to()).await;
     assert_eq!(scene.paid().await, [U256::ZERO; 0]);
     assert_eq!(scene.batches.nonce(&scene.chain).await, U256::ZERO);
     let stage = scene.batches.becomes(&id, "submitted").await;

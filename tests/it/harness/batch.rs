@@ -78,6 +78,38 @@ impl Batches {
         call.abi_encode().into()
     }
 
+    /// A call at this price, as the resource server posts it: `extra` of the requirements names the token.
+    pub(crate) fn body(&self, price: u64) -> Value {
+        let message = &self.permit.message;
+        let payload = json!({
+            "signature": sign::signature(&self.owner, self.permit.digest()),
+            "authorization": {
+                "from": message.owner.to_checksum(None),
+                "to": message.spender.to_checksum(None),
+                "value": message.value.to_string(),
+                "nonce": message.nonce.to_string(),
+                "validBefore": message.deadline.to_string(),
+            },
+        });
+        let mut body = Terms::usdc(PAYEE, price).v2(&payload, &Value::Null);
+        for requirements in ["/paymentPayload/accepted", "/paymentRequirements"] {
+            let requirements = body.pointer_mut(requirements);
+            requirements.expect("version 2")["scheme"] = json!("upto");
+        }
+        body
+    }
+
+    /// The same owner's next permit.
+    pub(crate) fn permit_after(&self, nonce: u64) -> Eip2612 {
+        let mut permit = self.permit.clone();
+        permit.message.nonce = U256::from(nonce);
+        permit
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Queues the first batch, its permit before it.
     pub(crate) async fn first(&self, amount: u64) -> String {
         let call = PermitCall {

@@ -3,6 +3,7 @@
 mod calls;
 mod model;
 mod opening;
+mod permits;
 mod settling;
 
 use std::time::Duration;
