@@ -90,6 +90,10 @@ pub fn enqueued(network: &Network, id: &str, payment_key: &str) {
     info!(payment.network = %network, settlement.id = id, payment.key = payment_key, "a payment is queued");
 }
 
+pub fn closed(network: &Network, id: &str, payment_key: &str) {
+    info!(payment.network = %network, settlement.id = id, payment.key = payment_key, "a payment is closed without a charge");
+}
+
 /// The resource server alone decided how much of the ceiling is taken: whoever is asked about it later finds both numbers here.
 pub fn charged(network: &Network, id: &str, amount: Amount, ceiling: Amount) {
     info!(payment.network = %network, settlement.id = id, payment.amount = %amount, payment.ceiling = %ceiling, "a ceiling is charged");

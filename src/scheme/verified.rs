@@ -46,11 +46,33 @@ pub(super) struct Terms {
 pub struct Verified {
     identity: Identity,
     terms: Terms,
+    effect: Effect,
+}
+
+/// What its settlement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// A transaction moves the amount.
+    Pays,
+    /// Nothing moves: the authorization is only kept from ever being charged.
+    Closes,
 }
 
 impl Verified {
     pub(super) fn new(identity: Identity, terms: Terms) -> Self {
-        Self { identity, terms }
+        Self {
+            identity,
+            terms,
+            effect: Effect::Pays,
+        }
+    }
+
+    /// A payment of which nothing is charged.
+    pub(super) fn closing(identity: Identity, terms: Terms) -> Self {
+        Self {
+            effect: Effect::Closes,
+            ..Self::new(identity, terms)
+        }
     }
 
     /// As written in the payload.
@@ -75,12 +97,12 @@ impl Verified {
         store: &Store,
         request: Request<'_>,
     ) -> Result<Enqueued, store::Error> {
+        let effect = self.effect;
         let new = self.into_settlement(request);
-        // Nothing is to be moved, so nothing is to be sent.
-        if new.amount.is_zero() {
-            return store.close_unpaid(new).await;
+        match effect {
+            Effect::Pays => store.enqueue(new).await,
+            Effect::Closes => store.close_unpaid(new).await,
         }
-        store.enqueue(new).await
     }
 
     /// Puts a sum of a session into the queue, in the transaction that finds it due.
@@ -101,7 +123,9 @@ impl Verified {
     }
 
     fn into_settlement(self, request: Request<'_>) -> NewSettlement {
-        let Self { identity, terms } = self;
+        let Self {
+            identity, terms, ..
+        } = self;
         NewSettlement {
             payment_key: identity.payment_key,
             fingerprint: identity.fingerprint,

@@ -32,7 +32,7 @@ const NAME: &str = "upto";
 #[derive(Debug)]
 pub struct UptoEvm {
     chains: Vec<Arc<Chain>>,
-    /// Counts the times that the kinds were told.
+    /// Counts the times that the kinds were asked for.
     turn: AtomicUsize,
     /// Where sessions are kept; without it only Permit2 is spoken.
     sessions: Option<Sessions>,
@@ -98,7 +98,7 @@ impl Scheme for UptoEvm {
     }
 
     fn kinds(&self) -> Vec<SupportedKind> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let turn = self.turn.load(Ordering::Relaxed);
         let kind = |chain: &Arc<Chain>| SupportedKind {
             version: Version::V2.number(),
             scheme: NAME,
@@ -106,6 +106,11 @@ impl Scheme for UptoEvm {
             extra: Some(extra(&chain.signers, turn, self.dialects())),
         };
         self.chains.iter().map(kind).collect()
+    }
+
+    /// The next account is named: none charges everything while others stand by.
+    fn turn(&self, _: UnixMillis) {
+        self.turn.fetch_add(1, Ordering::Relaxed);
     }
 
     fn extensions(&self) -> Vec<&'static str> {

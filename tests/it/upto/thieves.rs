@@ -9,7 +9,7 @@ use crate::harness::chain::USDC;
 use crate::harness::http::Answer;
 use crate::harness::oracle::{failure, success};
 use crate::harness::sign::Eip2612;
-use crate::harness::sign_upto::{Upto, body, charge};
+use crate::harness::sign_upto::{UPTO_PROXY, Upto, body, charge};
 use crate::harness::world::{PAYEE, PRICE, World, price};
 
 const THIEF: Address = address!("0x00000000000000000000000000000000000bad00");
@@ -43,6 +43,24 @@ async fn a_ceiling_pays_nobody_but_whom_it_was_signed_for() {
     failure(&answer, "invalid_permit2_signature");
     assert_eq!(world.sandbox.balance_of(USDC, THIEF).await, U256::ZERO);
     assert_eq!(world.sends(), 0);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn nobody_else_can_send_what_the_named_account_would_send() {
+    let world = World::new().await;
+    let ceiling = world.upto(|_| {});
+    assert_eq!(world.client.verify(&ceiling).await.body["isValid"], true);
+    let calls = world.proxy.calls("eth_call");
+    let is_settle = |data: &&str| data.starts_with("0xff11e7b4");
+    let mut tried = calls.iter().filter_map(|call| call[0]["data"].as_str());
+    let seen = tried.find(is_settle).expect("the ceiling was tried");
+    let stranger = world.sandbox.rich_account().await;
+    let call = json!([{"from": stranger, "to": UPTO_PROXY, "data": seen}, "latest"]);
+    let refused = world.sandbox.try_call("eth_call", call).await;
+    assert_eq!(refused.expect_err("it reverts")["data"], "0x0f6fae87");
+
+    success(&world.client.settle(&charge(&ceiling, 900)).await);
     world.close().await;
 }
 

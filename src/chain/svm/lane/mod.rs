@@ -30,6 +30,8 @@ use crate::store::{self, InFlight, Lease, POLL};
 const IN_FLIGHT_MAX: usize = 64;
 /// How often a paused lane looks whether it may go on.
 const PAUSE_CHECK: Duration = Duration::from_secs(2);
+/// How often a lane that is not paused looks whether it should be, where another key could pay instead.
+const PURSE_CHECK: Duration = Duration::from_secs(30);
 /// How often the database is asked for transactions in flight although none is known.
 const REREAD: Duration = Duration::from_secs(2);
 /// How often the same bytes are sent again.
@@ -52,7 +54,7 @@ pub struct Lane {
     /// Names this process in the lease.
     holder: String,
     paused: Option<String>,
-    /// When a pause was last reconsidered.
+    /// When it was last asked whether this lane can pay.
     considered_at: Option<Instant>,
     /// Transactions without a proven end, as last read.
     open: Vec<InFlight>,
@@ -157,7 +159,8 @@ impl Lane {
         if self.paused.is_some() {
             return self.reconsider(lease).await;
         }
-        if self.open.len() < IN_FLIGHT_MAX {
+        self.look_after_purse(lease).await?;
+        if self.paused.is_none() && self.open.len() < IN_FLIGHT_MAX {
             self.pull(lease).await?;
         }
         Ok(())
@@ -233,6 +236,25 @@ impl Lane {
             observe::lane_resumed(&self.chain.config.network, &self.address);
         }
         Ok(())
+    }
+
+    /// Pauses a lane that cannot pay before anybody sends it a payment: sellers are then shown another key. With one key there is nobody to show
+    /// instead, and the look before a payment is enough.
+    async fn look_after_purse(&mut self, lease: &Lease) -> store::Result<()> {
+        let is_soon = self
+            .considered_at
+            .is_some_and(|at| at.elapsed() < PURSE_CHECK);
+        if is_soon || !self.chain.fee_payers.has_choice() {
+            return Ok(());
+        }
+        self.considered_at = Some(Instant::now());
+        let Some(purse) = self.purse().await? else {
+            return Ok(());
+        };
+        match self.objection(purse, TYPICAL_COST) {
+            Some(why) => self.pause(lease, why).await,
+            None => Ok(()),
+        }
     }
 
     /// `None` when the chain could not be asked.

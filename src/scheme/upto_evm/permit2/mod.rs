@@ -217,6 +217,7 @@ impl Checked for Upto {
         if permitted.requested.amount.is_zero() {
             // What was tried would charge the ceiling: it must not be on record as something to send.
             "{}".clone_into(&mut terms.work);
+            return Ok(Verified::closing(self.identity, terms));
         }
         Ok(Verified::new(self.identity, terms))
     }
