@@ -3,6 +3,7 @@
 mod chain;
 mod door;
 mod payment;
+mod session;
 mod settling;
 mod shapes;
 mod upto;
@@ -101,9 +102,15 @@ fn way(reason: Reason) -> Way {
         R::UptoUnauthorizedFacilitator => on_chain(upto::proxy_that_wants_another_caller()),
         R::InvalidUptoEvmTransactionFailed => scene(upto::balance_gone_before_the_block()),
         R::UptoCallerMismatch => scene(upto::verified_by_another_caller()),
-        R::InvalidUptoEvmPayload | R::MissingEip712Domain | R::SpenderNotFacilitator | R::CapTooLow | R::CapBelowRequiredMax
-        | R::AuthorizationExpired | R::InvalidPermitSignature | R::UnsupportedSignatureType | R::InsufficientBalance
-        | R::InsufficientAllowance | R::PermitFailed | R::InvalidTransactionState
+        R::InvalidUptoEvmPayload => Way::InProcess(session::with_a_cap_that_is_no_number),
+        R::MissingEip712Domain => Way::InProcess(session::without_domain),
+        R::SpenderNotFacilitator => Way::InProcess(session::for_another_spender),
+        R::CapTooLow => Way::InProcess(session::with_a_cap_below_the_price),
+        R::CapBelowRequiredMax => Way::InProcess(session::with_a_cap_below_the_required),
+        R::AuthorizationExpired => Way::InProcess(session::about_to_expire),
+        R::InvalidPermitSignature => Way::InProcess(session::signed_for_another_nonce),
+        R::UnsupportedSignatureType => Way::InProcess(session::signed_by_a_wallet),
+        R::InsufficientBalance | R::InsufficientAllowance | R::PermitFailed | R::InvalidTransactionState
         | R::InvalidExactSvmUnsupportedScheme | R::InvalidExactSvmNetworkMismatch | R::NetworkMismatch
         | R::InvalidExactSvmMissingFeePayer | R::InvalidExactSvmFeePayerNotManaged | R::FeePayerNotManagedByFacilitator
         | R::InvalidExactSvmTransactionUndecodable | R::InvalidExactSvmExcessiveSigners | R::InvalidExactSvmFeePayerMismatch
