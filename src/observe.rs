@@ -4,7 +4,8 @@ use tracing::{debug, error, info, warn};
 
 use crate::chain;
 use crate::chain::evm::broadcast::Class;
-use crate::protocol::{Amount, Network};
+use crate::facilitator::sweeper;
+use crate::protocol::{Amount, Network, Reason};
 use crate::store::{self, Mined, Verdict};
 
 /// A cause with everything below it, as one line.
@@ -184,6 +185,48 @@ pub fn settle_answered(network: &str, answer: &str, reason: Option<&str>) {
         payment.network = network,
         answer, reason, "a settlement was answered"
     );
+}
+
+pub fn batch_enqueued(network: &Network, id: &str, session: &str, amount: Amount, reason: &str) {
+    info!(payment.network = %network, settlement.id = id, session.id = session, %amount, reason, "what a session owes is queued");
+}
+
+pub fn session_not_settled(session: &str, reason: Option<Reason>) {
+    let reason = reason.map(Reason::as_str);
+    warn!(
+        session.id = session,
+        reason, "what a session owes could not be settled now"
+    );
+}
+
+pub fn session_failed(session: &str, reason: Reason) {
+    error!(
+        session.id = session,
+        reason = reason.as_str(),
+        "a session is given up; what it owes stays on record"
+    );
+}
+
+pub fn session_fallen(session: &str) {
+    error!(
+        session.id = session,
+        "a reorg took away what a closed session had settled; it owes it again"
+    );
+}
+
+pub fn session_unavailable(session: &str, cause: &str) {
+    warn!(
+        session.id = session,
+        cause, "a session could not be looked after now"
+    );
+}
+
+pub fn sweeper_trouble(cause: &store::Error) {
+    warn!(cause = chain_of(cause), "the sweeper starts over");
+}
+
+pub fn swept(report: &sweeper::Report) {
+    debug!(?report, "sessions were swept");
 }
 
 pub fn task_ended(name: &str) {

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::facilitator::{Facilitator, Parts};
+use crate::facilitator::{Facilitator, Parts, sweeper};
 use crate::hooks::Hooks;
 use crate::lifecycle::Lifecycle;
 use crate::protocol::Network;
@@ -74,6 +74,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         hooks,
         network_names: network_names(&config),
         settle_timeout: config.settle.timeout,
+        sessions: config.sessions.clone(),
         tasks: lifecycle.tasks().clone(),
         draining: lifecycle.draining(),
     }));
@@ -84,7 +85,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         )
     })?;
     let router = http::router(
-        facilitator,
+        Arc::clone(&facilitator),
         &config.server,
         &config.auth,
         &config.settle,
@@ -92,6 +93,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     );
     evm.start(&lifecycle);
     svm.start(&lifecycle);
+    lifecycle.spawn("sweeper", sweeper::run(facilitator, lifecycle.stopping()));
     let (closing, notice) = (lifecycle.closing(), config.server.drain_notice);
     let server = lifecycle.tasks().spawn(async move {
         http::serve(listener, router, &config.server, closing).await;

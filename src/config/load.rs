@@ -13,8 +13,8 @@ use super::problem::{Problem, Problems};
 use super::reader::Reader;
 use super::value::{self, Parsed};
 use super::{
-    Auth, Config, Cors, Environment, Log, Server, Settle, Store, evm, svm, throwaway, validate,
-    variables,
+    Auth, Config, Cors, Environment, Log, Server, Settle, Store, evm, sessions, svm, throwaway,
+    validate, variables,
 };
 use crate::secret::Secret;
 
@@ -35,6 +35,7 @@ impl Config {
             data_dir,
             auth: auth(&mut reader),
             settle: settle(&mut reader),
+            sessions: sessions::read(&mut reader),
             evm: evm::read(&mut reader, &catalogue),
             svm: svm::read(&mut reader, &catalogue),
             log: log(&mut reader),

@@ -7,6 +7,7 @@ mod load;
 mod networks;
 mod problem;
 mod reader;
+mod sessions;
 mod summary;
 mod svm;
 pub mod throwaway;
@@ -26,6 +27,7 @@ use crate::secret::Secret;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems};
+pub use sessions::Sessions;
 pub use summary::host;
 pub use svm::TOKEN_2022_EXTENSIONS;
 
@@ -38,6 +40,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub auth: Auth,
     pub settle: Settle,
+    pub sessions: Sessions,
     pub evm: Evm,
     pub svm: Svm,
     pub log: Log,

@@ -13,7 +13,14 @@ pub struct Answer<T> {
 /// The answer to `/verify`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    Valid { payer: String },
+    Valid {
+        payer: String,
+    },
+    /// Valid, and the price of the call is held by the session.
+    Held {
+        payer: String,
+        session: String,
+    },
     Rejected(Rejection),
     Unavailable(String),
 }
@@ -28,6 +35,16 @@ pub enum Outcome {
         payer: String,
         /// What was really charged, where that may be less than what was signed.
         amount: Option<Amount>,
+        replayed: bool,
+    },
+    /// Charged to a session that is settled later. A success for the resource server, and nothing on chain yet.
+    Accrued {
+        payer: String,
+        amount: Amount,
+        session: String,
+        /// What the session owes in all, settled or not.
+        charged: Amount,
+        remaining: Amount,
         replayed: bool,
     },
     /// Definitive; `transaction` where one is known (a reverted one, or the one that paid already).
@@ -46,6 +63,7 @@ impl Outcome {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Settled { .. } => "settled",
+            Self::Accrued { .. } => "accrued",
             Self::Rejected { .. } => "rejected",
             Self::Unconfirmed { .. } => "unconfirmed",
             Self::Unavailable(_) => "unavailable",
@@ -55,7 +73,10 @@ impl Outcome {
     pub fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Rejected { rejection, .. } => Some(rejection.reason.as_str()),
-            Self::Settled { .. } | Self::Unconfirmed { .. } | Self::Unavailable(_) => None,
+            Self::Settled { .. }
+            | Self::Accrued { .. }
+            | Self::Unconfirmed { .. }
+            | Self::Unavailable(_) => None,
         }
     }
 }

@@ -5,7 +5,9 @@ mod caller;
 mod claim;
 mod delivery;
 mod readiness;
+mod sessions;
 mod settle;
+pub mod sweeper;
 mod verify;
 mod view;
 
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::config;
 use crate::hooks::Hooks;
 use crate::protocol::payment::Purpose;
 use crate::protocol::request::Malformed;
@@ -28,6 +31,7 @@ use crate::store::{Settlement, Store};
 pub use answer::{Answer, Outcome, Verdict};
 pub use caller::Caller;
 pub use readiness::{Check, Readiness};
+pub use sessions::{LastSettlement, Refused, SessionView, Tracked};
 pub use view::SettlementView;
 
 /// What the money path needs from the rest of the house.
@@ -39,6 +43,8 @@ pub struct Parts {
     /// Version 1 names of the networks.
     pub network_names: BTreeMap<String, Network>,
     pub settle_timeout: Duration,
+    /// Who keeps sessions, and when they are settled.
+    pub sessions: config::Sessions,
     /// Runs what must outlive a dropped request.
     pub tasks: TaskTracker,
     /// Cancelled when the process drains: nothing new is enqueued from then on.

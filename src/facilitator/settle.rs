@@ -6,29 +6,29 @@ use tokio::time::{sleep, timeout};
 
 use super::claim::Claimant;
 use super::delivery::DeliveryClaim;
-use super::verify::{is_same, no_sessions, refuse_expired, unavailable};
+use super::verify::{is_same, refuse_expired, unavailable};
 use super::{Answer, Facilitator, Outcome, Request, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
 use crate::protocol::payment::Purpose;
 use crate::protocol::{Amount, Payment, Reason};
-use crate::scheme::{self, Check, Identity, Refusal, Rejection};
+use crate::scheme::{self, Check, Checked, Identity, Refusal, Rejection};
 use crate::store::{Delivered, Delivery, Enqueued, POLL, Settlement, Stage};
 
 /// How long past its deadline a request tries to end in order.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// A request that waits for a payment's outcome.
-struct Waiter<'a> {
-    request: Request<'a>,
-    payer: String,
+pub(super) struct Waiter<'a> {
+    pub(super) request: Request<'a>,
+    pub(super) payer: String,
     /// The code to answer when the window passed.
-    expired: Reason,
+    pub(super) expired: Reason,
     /// What was signed, where less may be charged: then a success tells how much was.
-    ceiling: Option<Amount>,
-    claimant: Option<Claimant<'a>>,
-    deadline: UnixMillis,
+    pub(super) ceiling: Option<Amount>,
+    pub(super) claimant: Option<Claimant<'a>>,
+    pub(super) deadline: UnixMillis,
 }
 
 impl Facilitator {
@@ -68,10 +68,19 @@ impl Facilitator {
         request: Request<'_>,
         deadline: UnixMillis,
     ) -> Result<Outcome, Refusal> {
-        let checked = match self.check(payment)? {
-            Check::Payment(checked) => checked,
-            Check::Session(_) => return Err(no_sessions()),
-        };
+        match self.check(payment)? {
+            Check::Payment(checked) => self.settle_once(payment, request, deadline, checked).await,
+            Check::Session(checked) => self.settle_session(payment, request, checked).await,
+        }
+    }
+
+    async fn settle_once(
+        &self,
+        payment: &Payment,
+        request: Request<'_>,
+        deadline: UnixMillis,
+        checked: Box<dyn Checked>,
+    ) -> Result<Outcome, Refusal> {
         let identity = checked.identity().clone();
         let waiter = Waiter {
             request,
@@ -146,7 +155,7 @@ impl Facilitator {
     }
 
     /// Waits for the outcome until the deadline. The settlement goes on whether or not anybody waits.
-    async fn wait(&self, id: &str, waiter: &Waiter<'_>) -> Outcome {
+    pub(super) async fn wait(&self, id: &str, waiter: &Waiter<'_>) -> Outcome {
         let bell = self.parts.store.settlement_bell(id);
         let delivery = Delivery::new(
             waiter.request.caller.as_str(),

@@ -21,13 +21,13 @@ impl Facilitator {
             }
         };
         let verdict = match self.verify_payment(&payment, request).await {
-            Ok(payer) => Verdict::Valid { payer },
+            Ok(verdict) => verdict,
             Err(Refusal::Rejected(rejection)) => Verdict::Rejected(rejection),
             Err(Refusal::Unavailable(cause)) => Verdict::Unavailable(cause),
         };
         let reason = match &verdict {
             Verdict::Rejected(rejection) => Some(rejection.reason.as_str()),
-            Verdict::Valid { .. } | Verdict::Unavailable(_) => None,
+            Verdict::Valid { .. } | Verdict::Held { .. } | Verdict::Unavailable(_) => None,
         };
         observe::verified(&payment.wire_network, reason);
         Answer {
@@ -40,11 +40,22 @@ impl Facilitator {
         &self,
         payment: &Payment,
         request: Request<'_>,
+    ) -> Result<Verdict, Refusal> {
+        match self.check(payment)? {
+            Check::Payment(checked) => {
+                let payer = self.verify_once(payment, request, checked).await?;
+                Ok(Verdict::Valid { payer })
+            }
+            Check::Session(checked) => self.verify_session(payment, request, checked).await,
+        }
+    }
+
+    async fn verify_once(
+        &self,
+        payment: &Payment,
+        request: Request<'_>,
+        checked: Box<dyn Checked>,
     ) -> Result<String, Refusal> {
-        let checked = match self.check(payment)? {
-            Check::Payment(checked) => checked,
-            Check::Session(_) => return Err(no_sessions()),
-        };
         let claimant = Claimant::new(checked.as_ref(), payment, request.caller);
         let (identity, expired) = (checked.identity().clone(), checked.expired());
         let verdict = |row| {
@@ -114,10 +125,6 @@ impl Facilitator {
 pub(super) fn unavailable(cause: &crate::store::Error) -> Refusal {
     observe::store_trouble(cause);
     Refusal::Unavailable("the database could not be asked".to_owned())
-}
-
-pub(super) fn no_sessions() -> Refusal {
-    Refusal::Rejected(Rejection::new(Reason::UnsupportedScheme))
 }
 
 pub(super) fn refuse_expired(checked: &dyn Checked) -> Result<(), Refusal> {

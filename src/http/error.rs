@@ -19,19 +19,24 @@ pub(super) use super::problem::Problem;
 use super::status::status_of;
 use crate::facilitator::{Answer, Outcome, Verdict};
 use crate::protocol::Reason;
-use crate::protocol::response::{SettleResponse, UNKNOWN_NETWORK, VerifyResponse};
+use crate::protocol::response::{Accrual, SettleResponse, UNKNOWN_NETWORK, VerifyResponse};
 use crate::scheme::Rejection;
 
 /// Seconds after which asking again makes sense.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+const UPTO_SESSION_ID: HeaderName = HeaderName::from_static("x-upto-session-id");
+pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Longest `invalidMessage` or `errorMessage`, in characters.
 const MESSAGE_LIMIT: usize = 500;
 
 /// The answer to `/verify`.
 pub(super) fn verify(answer: Answer<Verdict>) -> Response<Body> {
+    let session = match &answer.verdict {
+        Verdict::Held { session, .. } => Some(session.clone()),
+        Verdict::Valid { .. } | Verdict::Rejected(_) | Verdict::Unavailable(_) => None,
+    };
     let (status, body) = verify_parts(answer.verdict);
-    let mut response = json(status, &body);
+    let mut response = name_session(json(status, &body), session.as_deref());
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()
@@ -42,10 +47,20 @@ pub(super) fn verify(answer: Answer<Verdict>) -> Response<Body> {
 
 /// The answer to `/settle`; `pending` is the status of an outcome that is not known yet.
 pub(super) fn settle(answer: Answer<Outcome>, pending: StatusCode) -> Response<Body> {
-    let replayed = matches!(answer.verdict, Outcome::Settled { replayed: true, .. });
+    let replayed = matches!(
+        answer.verdict,
+        Outcome::Settled { replayed: true, .. } | Outcome::Accrued { replayed: true, .. }
+    );
+    let session = match &answer.verdict {
+        Outcome::Accrued { session, .. } => Some(session.clone()),
+        Outcome::Settled { .. }
+        | Outcome::Rejected { .. }
+        | Outcome::Unconfirmed { .. }
+        | Outcome::Unavailable(_) => None,
+    };
     let unconfirmed = matches!(answer.verdict, Outcome::Unconfirmed { .. });
     let (status, body) = settle_parts(answer, pending);
-    let mut response = json(status, &body);
+    let mut response = name_session(json(status, &body), session.as_deref());
     if unconfirmed || status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()
@@ -60,7 +75,7 @@ pub(super) fn settle(answer: Answer<Outcome>, pending: StatusCode) -> Response<B
 
 fn verify_parts(verdict: Verdict) -> (StatusCode, VerifyResponse) {
     match verdict {
-        Verdict::Valid { payer } => {
+        Verdict::Valid { payer } | Verdict::Held { payer, session: _ } => {
             let valid = VerifyResponse {
                 is_valid: true,
                 invalid_reason: None,
@@ -100,8 +115,34 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
                 transaction,
                 network: or_unknown(network),
                 amount: amount.map(|amount| amount.to_string()),
+                extra: None,
             };
             (StatusCode::OK, settled)
+        }
+        Outcome::Accrued {
+            payer,
+            amount,
+            session,
+            charged,
+            remaining,
+            replayed: _,
+        } => {
+            let accrued = SettleResponse {
+                success: true,
+                error_reason: None,
+                error_message: None,
+                payer: Some(payer),
+                transaction: String::new(),
+                network: or_unknown(network),
+                amount: Some(amount.to_string()),
+                extra: Some(Accrual {
+                    session_id: session,
+                    state: "accrued",
+                    charged: charged.to_string(),
+                    remaining: remaining.to_string(),
+                }),
+            };
+            (StatusCode::OK, accrued)
         }
         Outcome::Rejected {
             rejection,
@@ -152,6 +193,7 @@ fn unsettled(rejection: Rejection, transaction: Option<String>, network: String)
         transaction: transaction.unwrap_or_default(),
         network: or_unknown(network),
         amount: None,
+        extra: None,
     }
 }
 
@@ -269,6 +311,8 @@ pub(super) fn problem(endpoint: Endpoint, problem: Problem) -> Response<Body> {
         }
         Endpoint::Supported
         | Endpoint::Settlements
+        | Endpoint::Sessions
+        | Endpoint::SessionAction
         | Endpoint::Health
         | Endpoint::Home
         | Endpoint::Unknown => json(
@@ -287,6 +331,14 @@ pub(super) fn problem(endpoint: Endpoint, problem: Problem) -> Response<Body> {
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
+}
+
+/// Says which session an answer is about.
+pub(super) fn name_session(mut response: Response<Body>, id: Option<&str>) -> Response<Body> {
+    if let Some(id) = id.and_then(|id| HeaderValue::from_str(id).ok()) {
+        response.headers_mut().insert(UPTO_SESSION_ID, id);
     }
     response
 }

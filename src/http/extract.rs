@@ -28,6 +28,14 @@ pub(super) struct Call {
 }
 
 impl Call {
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     pub(super) fn request(&self) -> facilitator::Request<'_> {
         facilitator::Request {
             body: &self.body,
@@ -53,14 +61,16 @@ impl FromRequest<App> for Call {
 }
 
 /// Somebody who may read the record.
-pub(super) struct Reader;
+pub(super) struct Reader {
+    pub(super) caller: Caller,
+}
 
 impl FromRequestParts<App> for Reader {
     type Rejection = Response<Body>;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
         match app.guard.admit(&parts.headers) {
-            Some(Caller::Anonymous | Caller::Key(_)) => Ok(Self),
+            Some(caller) => Ok(Self { caller }),
             None => Err(error::problem(endpoint(parts), Problem::Unauthorized)),
         }
     }

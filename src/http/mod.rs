@@ -17,6 +17,7 @@ mod problem;
 mod request_id;
 mod router;
 mod server;
+mod sessions;
 mod settle;
 mod settlements;
 mod status;

@@ -75,6 +75,14 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | R::InsufficientAllowance
         | R::PermitFailed
         | R::InvalidTransactionState
+        | R::CapExhausted
+        | R::SessionClosed
+        | R::SettlingInProgress
+        | R::PermitBoundToOtherRecipient
+        | R::PermitBoundToOtherCaller
+        | R::PermitNonceReserved
+        | R::HoldNotFound
+        | R::HoldExceeded
         | R::InvalidUptoEvmScheme
         | R::InvalidUptoEvmNetworkMismatch
         | R::UptoFacilitatorMismatch

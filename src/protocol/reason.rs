@@ -97,6 +97,16 @@ reasons! {
     InsufficientAllowance = "insufficient_allowance",
     PermitFailed = "permit_failed",
     InvalidTransactionState = "invalid_transaction_state",
+    // The account of sessions.
+    CapExhausted = "cap_exhausted",
+    SessionClosed = "session_closed",
+    SettlingInProgress = "settling_in_progress",
+    PermitBoundToOtherRecipient = "permit_bound_to_other_recipient",
+    PermitBoundToOtherCaller = "permit_bound_to_other_caller",
+    /// Another permit with this nonce is at work, or was charged.
+    PermitNonceReserved = "permit_nonce_reserved",
+    HoldNotFound = "hold_not_found",
+    HoldExceeded = "hold_exceeded",
     // Upto on EVM, by Permit2.
     InvalidUptoEvmScheme = "invalid_upto_evm_scheme",
     InvalidUptoEvmNetworkMismatch = "invalid_upto_evm_network_mismatch",

@@ -17,7 +17,7 @@ use crate::protocol::{Amount, Network, Payment, Reason};
 
 pub use registry::Registry;
 pub use session::{Batches, ChainSees, Check, Opening, PermitState, SessionChecked, Standing};
-pub use verified::{Identity, Request, Verified};
+pub use verified::{Batch, Identity, Request, Verified};
 
 /// A payment scheme on a family of networks, named like the specification's file.
 #[async_trait]

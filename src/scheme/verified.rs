@@ -1,7 +1,7 @@
 //! A payment that was verified: the only thing that can be enqueued.
 
 use crate::protocol::{Amount, Network};
-use crate::store::{self, Enqueued, NewSettlement, Store};
+use crate::store::{self, Batched, Enqueued, NewBatch, NewSettlement, Purpose, Store};
 
 /// What names a payment and what a repeated request must share with the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,14 +68,41 @@ impl Verified {
         self.terms.expires_at
     }
 
-    /// Puts the payment on record, once per payment key: into the queue, or closed where nothing is charged. The only caller of the store's inserts.
+    /// Puts the payment on record, once per payment key: into the queue, or closed where nothing is charged. With [`Verified::enqueue_batch`] the only caller
+    /// of the store's inserts.
     pub async fn enqueue(
         self,
         store: &Store,
         request: Request<'_>,
     ) -> Result<Enqueued, store::Error> {
+        let new = self.into_settlement(request);
+        // Nothing is to be moved, so nothing is to be sent.
+        if new.amount.is_zero() {
+            return store.close_unpaid(new).await;
+        }
+        store.enqueue(new).await
+    }
+
+    /// Puts a sum of a session into the queue, in the transaction that finds it due.
+    pub async fn enqueue_batch(
+        self,
+        store: &Store,
+        batch: Batch<'_>,
+        request: Request<'_>,
+    ) -> Result<Batched, store::Error> {
+        let new = NewBatch {
+            session_id: batch.session_id,
+            sequence: batch.sequence,
+            settlement: self.into_settlement(request),
+            reason: batch.reason,
+            purpose: batch.purpose,
+        };
+        store.enqueue_batch(new).await
+    }
+
+    fn into_settlement(self, request: Request<'_>) -> NewSettlement {
         let Self { identity, terms } = self;
-        let new = NewSettlement {
+        NewSettlement {
             payment_key: identity.payment_key,
             fingerprint: identity.fingerprint,
             proof: identity.proof,
@@ -93,13 +120,19 @@ impl Verified {
             batchable: terms.batchable,
             deadline: request.deadline,
             expires_at: terms.expires_at,
-        };
-        // Nothing is to be moved, so nothing is to be sent.
-        if new.amount.is_zero() {
-            return store.close_unpaid(new).await;
         }
-        store.enqueue(new).await
     }
+}
+
+/// Which sum of which session a settlement is.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    pub session_id: &'a str,
+    /// The number it was prepared as.
+    pub sequence: u64,
+    /// `idle_timeout` and the like.
+    pub reason: &'a str,
+    pub purpose: Purpose<'a>,
 }
 
 /// Who asks, and until when they wait.

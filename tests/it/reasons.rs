@@ -110,7 +110,12 @@ fn way(reason: Reason) -> Way {
         R::AuthorizationExpired => Way::InProcess(session::about_to_expire),
         R::InvalidPermitSignature => Way::InProcess(session::signed_for_another_nonce),
         R::UnsupportedSignatureType => Way::InProcess(session::signed_by_a_wallet),
-        R::InsufficientBalance | R::InsufficientAllowance | R::PermitFailed | R::InvalidTransactionState
+        R::InsufficientBalance => scene(session::of_an_owner_whose_money_is_gone()),
+        R::InsufficientAllowance => scene(session::whose_allowance_was_taken_back()),
+        R::PermitFailed => scene(session::whose_nonce_another_permit_used()),
+        R::InvalidTransactionState => scene(session::whose_money_went_before_the_block()),
+        R::CapExhausted | R::SessionClosed | R::SettlingInProgress | R::PermitBoundToOtherRecipient | R::PermitBoundToOtherCaller
+        | R::PermitNonceReserved | R::HoldNotFound | R::HoldExceeded
         | R::InvalidExactSvmUnsupportedScheme | R::InvalidExactSvmNetworkMismatch | R::NetworkMismatch
         | R::InvalidExactSvmMissingFeePayer | R::InvalidExactSvmFeePayerNotManaged | R::FeePayerNotManagedByFacilitator
         | R::InvalidExactSvmTransactionUndecodable | R::InvalidExactSvmExcessiveSigners | R::InvalidExactSvmFeePayerMismatch

@@ -128,8 +128,8 @@ impl Store {
         self.write_hold(tx, &session.id, &hold, None, key).await
     }
 
-    /// The charge that a merchant's request with this key made.
-    pub async fn asked_with_key(&self, session_id: &str, key: &str) -> Result<Option<Hold>> {
+    /// The charge that a request with this key made.
+    pub async fn charge_with_key(&self, session_id: &str, key: &str) -> Result<Option<Hold>> {
         let mut tx = self.begin().await?;
         find(&mut tx, session_id, Keyed::Settle, Some(key)).await
     }

@@ -65,18 +65,7 @@ impl Batches {
 
     /// The permit as anybody may send it.
     pub(crate) fn permit_call(&self) -> Bytes {
-        let signature = sign::signature(&self.owner, self.permit.digest());
-        let message = &self.permit.message;
-        let call = permitCall {
-            owner: message.owner,
-            spender: message.spender,
-            value: message.value,
-            deadline: message.deadline,
-            v: signature[64],
-            r: B256::from_slice(&signature[..32]),
-            s: B256::from_slice(&signature[32..64]),
-        };
-        call.abi_encode().into()
+        permit_call(&self.permit, &self.owner)
     }
 
     /// A call at this price, as the resource server posts it: `extra` of the requirements names the token.
@@ -209,6 +198,22 @@ impl Batches {
         let call = json!([{"to": self.asset, "data": Bytes::from(data)}, "latest"]);
         chain.call("eth_call", call).await
     }
+}
+
+/// A permit, signed by its owner, as a call of its token.
+pub(crate) fn permit_call(permit: &Eip2612, owner: &PrivateKeySigner) -> Bytes {
+    let signature = sign::signature(owner, permit.digest());
+    let message = &permit.message;
+    let call = permitCall {
+        owner: message.owner,
+        spender: message.spender,
+        value: message.value,
+        deadline: message.deadline,
+        v: signature[64],
+        r: B256::from_slice(&signature[..32]),
+        s: B256::from_slice(&signature[32..64]),
+    };
+    call.abi_encode().into()
 }
 
 /// The transaction of a stage that has one.

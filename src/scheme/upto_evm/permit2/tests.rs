@@ -67,16 +67,6 @@ fn one_wrong_member_has_its_own_reason() {
     let good = || signed(|_| {});
     for (envelope, payload, expected) in [
         (
-            requested(|e| e.amount = 0),
-            good(),
-            Reason::InvalidPaymentRequirements,
-        ),
-        (
-            charge(0),
-            signed(|t| t.amount = U256::ZERO),
-            Reason::InvalidPaymentRequirements,
-        ),
-        (
             requested(|e| e.accepted_scheme = "exact".to_owned()),
             good(),
             Reason::InvalidUptoEvmScheme,
@@ -135,6 +125,19 @@ fn one_wrong_member_has_its_own_reason() {
         let checked = checked(&envelope, &payload);
         assert_eq!(reason(&checked), Some(expected), "{payload}");
         assert!(!checked.identity().payment_key.is_empty());
+    }
+}
+
+#[test]
+fn a_ceiling_of_zero_is_none() {
+    let of_zero = signed(|t| t.amount = U256::ZERO);
+    for (envelope, payload) in [
+        (requested(|e| e.amount = 0), signed(|_| {})),
+        (requested(|e| e.amount = 0), of_zero.clone()),
+        (charge(0), of_zero),
+    ] {
+        let reason = reason(&checked(&envelope, &payload));
+        assert_eq!(reason, Some(Reason::InvalidPaymentRequirements));
     }
 }
 

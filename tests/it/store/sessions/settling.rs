@@ -188,8 +188,8 @@ async fn a_merchants_request_is_found_again_by_its_key(db: Opened) {
     let Batched::Queued(settlement_id) = db.ask(&id, 0, 600, Some("k")).await else {
         panic!("not queued")
     };
-    let found = db.store.asked_with_key(&id, "k").await.expect("read");
+    let found = db.store.charge_with_key(&id, "k").await.expect("read");
     assert_eq!(found.expect("there").settlement_id, Some(settlement_id));
-    let none = db.store.asked_with_key(&id, "other").await.expect("read");
+    let none = db.store.charge_with_key(&id, "other").await.expect("read");
     assert_eq!(none, None);
 }
