@@ -40,7 +40,7 @@ async fn without_configuration_it_serves_base_sepolia_and_says_what_it_chose() {
     let signer = supported["signers"]["eip155:*"][0].as_str().expect("one");
     let mut upto = kind(2, "eip155:84532");
     upto["scheme"] = json!("upto");
-    upto["extra"] = json!({"facilitatorAddress": signer, "dialects": ["permit2"]});
+    upto["extra"] = json!({"facilitatorAddress": signer, "dialects": ["permit2", "erc2612"]});
     let kinds = [kind(2, "eip155:84532"), kind(1, "base-sepolia"), upto];
     assert_eq!(supported["kinds"], json!(kinds));
 

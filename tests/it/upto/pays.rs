@@ -292,7 +292,7 @@ async fn supported_tells_the_account_and_the_dialect() {
     let upto = kinds.iter().find(|kind| kind["scheme"] == "upto");
     let expected = json!({
         "x402Version": 2, "scheme": "upto", "network": "eip155:84532",
-        "extra": {"facilitatorAddress": world.signer.to_checksum(None), "dialects": ["permit2"]},
+        "extra": {"facilitatorAddress": world.signer.to_checksum(None), "dialects": ["permit2", "erc2612"]},
     });
     assert_eq!(upto, Some(&expected));
     world.close().await;
