@@ -18,8 +18,8 @@ use super::endpoint::Endpoint;
 pub(super) use super::problem::Problem;
 use super::status::status_of;
 use crate::facilitator::{Answer, Outcome, Verdict};
-use crate::protocol::Reason;
 use crate::protocol::response::{Accrual, SettleResponse, UNKNOWN_NETWORK, VerifyResponse};
+use crate::protocol::{Amount, Reason};
 use crate::scheme::Rejection;
 
 /// Seconds after which asking again makes sense.
@@ -127,22 +127,13 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
             remaining,
             replayed: _,
         } => {
-            let accrued = SettleResponse {
-                success: true,
-                error_reason: None,
-                error_message: None,
-                payer: Some(payer),
-                transaction: String::new(),
-                network: or_unknown(network),
-                amount: Some(amount.to_string()),
-                extra: Some(Accrual {
-                    session_id: session,
-                    state: "accrued",
-                    charged: charged.to_string(),
-                    remaining: remaining.to_string(),
-                }),
+            let extra = Accrual {
+                session_id: session,
+                state: "accrued",
+                charged: charged.to_string(),
+                remaining: remaining.to_string(),
             };
-            (StatusCode::OK, accrued)
+            (StatusCode::OK, accrued(payer, amount, network, extra))
         }
         Outcome::Rejected {
             rejection,
@@ -172,6 +163,20 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
                 unsettled(rejection, None, network),
             )
         }
+    }
+}
+
+/// A success of which nothing is on chain yet.
+fn accrued(payer: String, amount: Amount, network: String, extra: Accrual) -> SettleResponse {
+    SettleResponse {
+        success: true,
+        error_reason: None,
+        error_message: None,
+        payer: Some(payer),
+        transaction: String::new(),
+        network: or_unknown(network),
+        amount: Some(amount.to_string()),
+        extra: Some(extra),
     }
 }
 
@@ -359,7 +364,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::protocol::Amount;
 
     const NETWORK: &str = "base-sepolia";
 

@@ -76,10 +76,10 @@ impl Registry {
 
     /// What settles the sessions on a network; `None` where this deployment has no scheme with sessions any more.
     pub fn batches(&self, network: &Network) -> Option<&dyn Batches> {
-        let on_network = self
+        let mut on_network = self
             .0
             .iter()
             .filter(|scheme| scheme.networks().contains(network));
-        on_network.filter_map(|scheme| scheme.batches()).next()
+        on_network.find_map(|scheme| scheme.batches())
     }
 }

@@ -30,6 +30,7 @@ mod repeats;
 mod replicas;
 mod sandbox;
 mod secrets;
+mod sessions;
 mod signing;
 mod signing_svm;
 mod start;

@@ -8,7 +8,7 @@ use crate::facilitator::verify::unavailable;
 use crate::facilitator::{Facilitator, Outcome, Verdict};
 use crate::protocol::{Amount, Reason};
 use crate::scheme::Refusal;
-use crate::store::{Charged, Held, Keeper, NewCharge, NewHold, Session, Source};
+use crate::store::{Charged, Held, Keeper, NewCharge, NewHold, Session, SessionState, Source};
 
 impl Facilitator {
     /// Promises the price of a call.
@@ -52,7 +52,11 @@ impl Facilitator {
         hold: Option<Amount>,
     ) -> Result<Session, Refusal> {
         match &known {
+            // What was promised before a session was closing is taken while it is.
             Some(account) if hold.is_none() && !account.session.is_open() => {
+                return Err(call.closed());
+            }
+            Some(account) if account.session.state == SessionState::Closed => {
                 return Err(call.closed());
             }
             Some(_) => {}

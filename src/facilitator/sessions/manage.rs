@@ -165,12 +165,11 @@ impl Facilitator {
             Some(account) => self.charged_before(&call, account).await?,
             None => None,
         };
-        let outcome = match before {
-            Some(outcome) => outcome?,
-            None => {
-                let session = self.opened(&call, known, None).await?;
-                self.take(&call, &session, Source::HoldOrCap).await?
-            }
+        let outcome = if let Some(outcome) = before {
+            outcome?
+        } else {
+            let session = self.opened(&call, known, None).await?;
+            self.take(&call, &session, Source::HoldOrCap).await?
         };
         let Outcome::Accrued {
             session, replayed, ..

@@ -21,7 +21,7 @@ impl Facilitator {
         known: Option<Account>,
     ) -> Result<Verdict, Refusal> {
         self.may_ask(call, known.as_ref()).await?;
-        let outstanding = in_flight(known.as_ref());
+        let outstanding = Some(in_flight(known.as_ref()));
         self.ask_chain(call, known.as_ref(), outstanding).await?;
         Ok(Verdict::Valid {
             payer: call.opening().payer.clone(),
@@ -47,7 +47,7 @@ impl Facilitator {
         if self.parts.draining.is_cancelled() {
             return Err(Refusal::Unavailable("shutting down".to_owned()));
         }
-        let outstanding = in_flight(known.as_ref());
+        let outstanding = Some(in_flight(known.as_ref()));
         let permit = self.ask_chain(call, known.as_ref(), outstanding).await?;
         let mut session = self.open(call, Keeper::Merchant, permit).await?;
         for _ in 0..TRIES {
@@ -110,8 +110,8 @@ impl Facilitator {
             wire_network: &call.payment.wire_network,
             deadline: call.deadline,
         };
-        let batched = verified.enqueue_batch(&self.parts.store, batch, request);
-        batched.await.map_err(|cause| unavailable(&cause))
+        let done = verified.enqueue_batch(&self.parts.store, batch, request);
+        done.await.map_err(|cause| unavailable(&cause))
     }
 
     /// The settlement that this request, or one just like it, made before.
@@ -125,7 +125,8 @@ impl Facilitator {
         }
         let unfinished = |batch: &&Batch| match batch.fate {
             Fate::InFlight => true,
-            Fate::Settled => !batch.delivered,
+            // Told while this request was on its way: they may be one.
+            Fate::Settled => !batch.delivered || batch.updated_at >= call.arrived.0,
             Fate::Free => false,
         };
         match account.batches.iter().rev().find(unfinished) {
@@ -176,8 +177,8 @@ impl Facilitator {
 }
 
 /// What may still be taken of the balance besides this request.
-fn in_flight(known: Option<&Account>) -> Option<Amount> {
-    Some(known.map_or(Amount::ZERO, |account| account.totals.in_flight))
+fn in_flight(known: Option<&Account>) -> Amount {
+    known.map_or(Amount::ZERO, |account| account.totals.in_flight)
 }
 
 fn waiter<'a>(call: &Call<'a>) -> Waiter<'a> {

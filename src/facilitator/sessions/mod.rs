@@ -29,6 +29,7 @@ struct Call<'a> {
     request: Request<'a>,
     payment: &'a Payment,
     checked: Box<dyn SessionChecked>,
+    arrived: UnixMillis,
     /// Until when the answer must be given.
     deadline: UnixMillis,
 }
@@ -125,11 +126,13 @@ impl Facilitator {
         request: Request<'a>,
         checked: Box<dyn SessionChecked>,
     ) -> Call<'a> {
+        let arrived = self.parts.clock.now();
         Call {
             request,
             payment,
             checked,
-            deadline: self.parts.clock.now().plus(self.parts.settle_timeout),
+            arrived,
+            deadline: arrived.plus(self.parts.settle_timeout),
         }
     }
 
@@ -232,7 +235,9 @@ impl Facilitator {
             let Some(account) = self.account(&older.id).await? else {
                 continue;
             };
-            if account.totals.is_done(older.keeper) {
+            // This very permit's, opened by a twin of this request meanwhile.
+            let is_ours = older.fingerprint == new.fingerprint;
+            if is_ours || account.totals.is_done(older.keeper) {
                 continue;
             }
             if older.permit_key == new.permit_key {

@@ -144,8 +144,7 @@ impl Store {
         let is_done = totals.is_done(session.keeper);
         session.state = match session.state {
             _ if is_done => SessionState::Closed,
-            SessionState::Open => SessionState::Closing,
-            SessionState::Closing => SessionState::Closing,
+            SessionState::Open | SessionState::Closing => SessionState::Closing,
             SessionState::Closed => SessionState::Closed,
             SessionState::Failed => SessionState::Failed,
         };

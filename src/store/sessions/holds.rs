@@ -138,8 +138,8 @@ impl Store {
         if free_holds(tx, &session.id).await? >= MOST_FREE {
             return Ok(Held::Crowded);
         }
-        let held = session.held.checked_add(new.amount);
-        session.held = held.ok_or_else(|| impossible("held", "overflow"))?;
+        let whole = session.held.checked_add(new.amount);
+        session.held = whole.ok_or_else(|| impossible("held", "overflow"))?;
         session.last_activity = self.now();
         let hold = Hold {
             id: before.map_or_else(new_id, |released| released.id),
@@ -198,9 +198,10 @@ impl Store {
                 let largest = free.iter().map(|hold| hold.amount).max();
                 return Ok(largest.map_or(Charged::NoHold, Charged::TooMuch));
             }
+            (None, Source::HoldOrCap) if !session.is_open() => return Ok(Charged::Closed),
             (None, Source::HoldOrCap) => match self.hold_for(session, new) {
-                Ok(hold) => hold,
-                Err(refused) => return Ok(refused),
+                Some(hold) => hold,
+                None => return Ok(Charged::Exhausted),
             },
         };
         session.claim(hold.amount, new.amount)?;
@@ -215,23 +216,13 @@ impl Store {
         Ok(Charged::Done(hold))
     }
 
-    /// A hold of just this charge, for a caller that asked for none before.
-    fn hold_for(
-        &self,
-        session: &mut Session,
-        new: NewCharge<'_>,
-    ) -> std::result::Result<Hold, Charged> {
-        if !session.is_open() {
-            return Err(Charged::Closed);
-        }
+    /// A hold of just this charge, for a caller that asked for none before; `None` when the cap does not bear it.
+    fn hold_for(&self, session: &mut Session, new: NewCharge<'_>) -> Option<Hold> {
         if new.amount > session.remaining() {
-            return Err(Charged::Exhausted);
+            return None;
         }
-        session.held = session
-            .held
-            .checked_add(new.amount)
-            .ok_or(Charged::Exhausted)?;
-        Ok(Hold {
+        session.held = session.held.checked_add(new.amount)?;
+        Some(Hold {
             id: new_id(),
             amount: new.amount,
             state: HoldState::Held,

@@ -87,6 +87,10 @@ impl Store {
             }
             let mut tx = self.begin().await?;
             for older in self.lock_live(&mut tx, new).await? {
+                // Opened by a twin of this request since we looked.
+                if older.permit_key == new.permit_key && older.fingerprint == new.fingerprint {
+                    return Ok(Opened::Ready(Box::new(older)));
+                }
                 if let Some(in_the_way) = self.retire(&mut tx, older, new, unclaimed).await? {
                     tx.commit().await?;
                     return Ok(in_the_way);

@@ -37,6 +37,11 @@ async fn a_hundred_first_looks_at_a_permit_make_one_session(db: Opened) {
         .collect();
     let opened = futures::future::join_all(permits.iter().map(|new| db.ready(new))).await;
     assert!(opened.iter().all(|session| session.id == opened[0].id));
+    assert!(
+        opened
+            .iter()
+            .all(|session| session.state == SessionState::Open)
+    );
 }
 
 async fn a_newer_permit_waits_until_nothing_is_to_come_of_the_older(db: Opened) {
