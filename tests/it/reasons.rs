@@ -3,6 +3,7 @@
 mod chain;
 mod door;
 mod payment;
+mod session;
 mod sessions;
 mod settling;
 mod shapes;
@@ -167,9 +168,18 @@ fn way(reason: Reason) -> Way {
         R::InvalidExactSvmTransferMismatch => on_solana(svm::chain::mean_wallet()),
         R::InvalidExactSvmMultipleMatchingTransfers => on_solana(svm::chain::generous_wallet()),
         R::PostSettlementTransferNotConfirmed => scene(svm::settling::wallet_changed_before_the_block()),
-        R::InvalidUptoEvmPayload | R::MissingEip712Domain | R::SpenderNotFacilitator | R::CapTooLow | R::CapBelowRequiredMax
-        | R::AuthorizationExpired | R::InvalidPermitSignature | R::UnsupportedSignatureType | R::InsufficientBalance
-        | R::InsufficientAllowance | R::PermitFailed | R::InvalidTransactionState => Way::Unserved,
+        R::InvalidUptoEvmPayload => Way::InProcess(session::with_a_cap_that_is_no_number),
+        R::MissingEip712Domain => Way::InProcess(session::without_domain),
+        R::SpenderNotFacilitator => Way::InProcess(session::for_another_spender),
+        R::CapTooLow => Way::InProcess(session::with_a_cap_below_the_price),
+        R::CapBelowRequiredMax => Way::InProcess(session::with_a_cap_below_the_required),
+        R::AuthorizationExpired => Way::InProcess(session::about_to_expire),
+        R::InvalidPermitSignature => Way::InProcess(session::signed_for_another_nonce),
+        R::UnsupportedSignatureType => Way::InProcess(session::signed_by_a_wallet),
+        R::InsufficientBalance => scene(session::of_an_owner_whose_money_is_gone()),
+        R::InsufficientAllowance => scene(session::whose_allowance_was_taken_back()),
+        R::PermitFailed => scene(session::whose_nonce_another_permit_used()),
+        R::InvalidTransactionState => scene(session::whose_money_went_before_the_block()),
     }
 }
 

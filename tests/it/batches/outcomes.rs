@@ -49,10 +49,10 @@ async fn a_batch_that_reverts_fails_only_when_that_is_final() {
 
     scene.chain.mine(FINALITY).await;
     let failed = scene.batches.becomes(&id, "failed").await;
-    match &failed {
-        Stage::Failed { reason, .. } => assert_eq!(*reason, Reason::InvalidTransactionState),
-        other => panic!("{other:?}"),
-    }
+    let Stage::Failed { reason, .. } = &failed else {
+        panic!("{failed:?}")
+    };
+    assert_eq!(*reason, Reason::InvalidTransactionState);
     assert_eq!(
         transaction(&failed),
         transaction(&stage),

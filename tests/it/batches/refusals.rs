@@ -15,10 +15,10 @@ async fn released(scene: &Scene, id: &str) -> Reason {
     let stage = scene.batches.becomes(id, "released").await;
     let sent = scene.proxy.calls(SEND);
     assert_eq!(sent.len(), 0, "nothing was sent");
-    match stage {
-        Stage::Released { reason, .. } => reason,
-        other => panic!("{other:?}"),
-    }
+    let Stage::Released { reason, .. } = stage else {
+        panic!("{stage:?}")
+    };
+    reason
 }
 
 #[tokio::test]

@@ -93,10 +93,10 @@ async fn session(scene: &Scene) -> Session {
         keeper: Keeper::Merchant,
     };
     let opened = scene.batches.store().open_session(&new, Unclaimed::Release);
-    match opened.await.expect("asked") {
-        Opened::Ready(session) => *session,
-        other => panic!("{other:?}"),
-    }
+    let Opened::Ready(session) = opened.await.expect("asked") else {
+        panic!("another session is in the way")
+    };
+    *session
 }
 
 /// Makes a batch and queues it; its settlement's id, and whether the permit goes with it.

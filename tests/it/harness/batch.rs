@@ -16,6 +16,7 @@ use super::chain::{Sandbox, USDC};
 use super::facilitator::Settings;
 use super::oracle::{eventually, text};
 use super::sign::{self, Eip2612, Terms};
+use super::sign_upto;
 
 const TRANSFER: B256 = b256!("0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
 
@@ -64,39 +65,14 @@ impl Batches {
 
     /// The permit as anybody may send it.
     pub(crate) fn permit_call(&self) -> Bytes {
-        let signature = sign::signature(&self.owner, self.permit.digest());
-        let message = &self.permit.message;
-        let call = permitCall {
-            owner: message.owner,
-            spender: message.spender,
-            value: message.value,
-            deadline: message.deadline,
-            v: signature[64],
-            r: B256::from_slice(&signature[..32]),
-            s: B256::from_slice(&signature[32..64]),
-        };
-        call.abi_encode().into()
+        permit_call(&self.permit, &self.owner)
     }
 
     /// A call at this price, as the resource server posts it: `extra` of the requirements names the token.
     pub(crate) fn body(&self, price: u64) -> Value {
-        let message = &self.permit.message;
-        let payload = json!({
-            "signature": sign::signature(&self.owner, self.permit.digest()),
-            "authorization": {
-                "from": message.owner.to_checksum(None),
-                "to": message.spender.to_checksum(None),
-                "value": message.value.to_string(),
-                "nonce": message.nonce.to_string(),
-                "validBefore": message.deadline.to_string(),
-            },
-        });
-        let mut body = Terms::usdc(PAYEE, price).v2(&payload, &Value::Null);
-        for requirements in ["/paymentPayload/accepted", "/paymentRequirements"] {
-            let requirements = body.pointer_mut(requirements);
-            requirements.expect("version 2")["scheme"] = json!("upto");
-        }
-        body
+        let signature = sign::signature(&self.owner, self.permit.digest());
+        let payload = self.permit.session_payload(&signature);
+        sign_upto::body(&Terms::usdc(PAYEE, price), &payload, &Value::Null)
     }
 
     /// The same owner's next permit.
@@ -222,6 +198,22 @@ impl Batches {
         let call = json!([{"to": self.asset, "data": Bytes::from(data)}, "latest"]);
         chain.call("eth_call", call).await
     }
+}
+
+/// A permit, signed by its owner, as a call of its token.
+pub(crate) fn permit_call(permit: &Eip2612, owner: &PrivateKeySigner) -> Bytes {
+    let signature = sign::signature(owner, permit.digest());
+    let message = &permit.message;
+    let call = permitCall {
+        owner: message.owner,
+        spender: message.spender,
+        value: message.value,
+        deadline: message.deadline,
+        v: signature[64],
+        r: B256::from_slice(&signature[..32]),
+        s: B256::from_slice(&signature[32..64]),
+    };
+    call.abi_encode().into()
 }
 
 /// The transaction of a stage that has one.

@@ -32,10 +32,11 @@ impl Opened {
     /// A session's first batch in the queue.
     async fn first_batch(&self) -> (String, String) {
         let session = self.ready(&merchants_permit(0)).await;
-        match self.ask(&session.id, 0, 100, None).await {
-            Batched::Queued(id) => (session.id, id),
-            other => panic!("{other:?}"),
-        }
+        let asked = self.ask(&session.id, 0, 100, None).await;
+        let Batched::Queued(id) = asked else {
+            panic!("{asked:?}")
+        };
+        (session.id, id)
     }
 
     async fn submit_pair(&self, lease: &Lease, nonce: u64, id: &str) -> Submitted<Pair> {
@@ -48,10 +49,11 @@ impl Opened {
 
     async fn sent_pair(&self, id: &str) -> Pair {
         let lease = self.lease(SIGNER).await;
-        match self.submit_pair(&lease, 0, id).await {
-            Submitted::Stored(ids) => ids,
-            other => panic!("{other:?}"),
-        }
+        let stored = self.submit_pair(&lease, 0, id).await;
+        let Submitted::Stored(ids) = stored else {
+            panic!("{stored:?}")
+        };
+        ids
     }
 
     async fn note(&self, mined: &Mined, verdicts: &[(String, Verdict)]) {
