@@ -64,27 +64,7 @@ async fn main() -> anyhow::Result<()> {
     let running = run::start(config, Clock::system(), Arc::new(Nothing)).await?;
     let url = format!("http://{}", running.address);
 
-    let cap = PRICE * u64::try_from(charges)? * 2;
-    let bodies: Vec<Value> = (0..OWNERS)
-        .map(|n| body(&keys::account("payer", n), cap))
-        .collect::<anyhow::Result<_>>()?;
-    let started = Instant::now();
-    let calls = futures::stream::iter(0..charges).map(|n| {
-        let (client, url, body) = (&client, &url, &bodies[n % OWNERS]);
-        async move {
-            let held = post(client, &format!("{url}/verify"), body).await?;
-            ensure!(held["isValid"] == true, "/verify answered {held}");
-            let charged = post(client, &format!("{url}/settle"), body).await?;
-            ensure!(charged["success"] == true, "/settle answered {charged}");
-            Ok(charged["extra"]["sessionId"].clone())
-        }
-    });
-    let calls = calls.buffer_unordered(concurrency).collect::<Vec<_>>();
-    let ids = calls
-        .await
-        .into_iter()
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let took = started.elapsed();
+    let (ids, took) = charge(&client, &url, charges, concurrency).await?;
     let ids: BTreeSet<&str> = ids.iter().filter_map(Value::as_str).collect();
     for id in ids {
         let settle = format!("{url}/sessions/{id}/settle");
@@ -118,6 +98,36 @@ async fn main() -> anyhow::Result<()> {
         both.transactions - sessions.transactions
     )?;
     Ok(())
+}
+
+/// Holds and charges; the session of each charge, and how long it took in all.
+async fn charge(
+    client: &reqwest::Client,
+    url: &str,
+    charges: usize,
+    concurrency: usize,
+) -> anyhow::Result<(Vec<Value>, Duration)> {
+    let cap = PRICE * u64::try_from(charges)? * 2;
+    let bodies: Vec<Value> = (0..OWNERS)
+        .map(|n| body(&keys::account("payer", n), cap))
+        .collect::<anyhow::Result<_>>()?;
+    let started = Instant::now();
+    let calls = futures::stream::iter(0..charges).map(|n| {
+        let body = &bodies[n % OWNERS];
+        async move {
+            let held = post(client, &format!("{url}/verify"), body).await?;
+            ensure!(held["isValid"] == true, "/verify answered {held}");
+            let settled = post(client, &format!("{url}/settle"), body).await?;
+            ensure!(settled["success"] == true, "/settle answered {settled}");
+            Ok(settled["extra"]["sessionId"].clone())
+        }
+    });
+    let calls = calls.buffer_unordered(concurrency).collect::<Vec<_>>();
+    let ids = calls
+        .await
+        .into_iter()
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok((ids, started.elapsed()))
 }
 
 /// A call under an owner's permit.

@@ -33,8 +33,6 @@ enum Way {
     Wallet(svm::Flaw),
     /// By a payment on Solana that only the ledger can refuse.
     OnSolana(BoxFuture<'static, svm::Staged>),
-    /// By a session, which the tests of sessions provoke.
-    Unserved,
 }
 
 fn on_chain(way: impl Future<Output = (World, Value)> + Send + 'static) -> Way {
