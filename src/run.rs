@@ -17,7 +17,7 @@ use crate::chain::Witness;
 use crate::chain::pulse::Pulse;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::facilitator::{Facilitator, Parts, Survey};
+use crate::facilitator::{Facilitator, Parts, Survey, sweeper};
 use crate::hooks::Hooks;
 use crate::lifecycle::Lifecycle;
 use crate::protocol::Network;
@@ -59,8 +59,12 @@ impl Families {
         })
     }
 
-    fn registry(&self) -> Registry {
-        Registry::new(vec![Box::new(self.evm.exact()), Box::new(self.svm.exact())])
+    fn registry(&self, config: &Config) -> Registry {
+        Registry::new(vec![
+            Box::new(self.evm.exact()),
+            Box::new(self.evm.upto(&config.auth)),
+            Box::new(self.svm.exact()),
+        ])
     }
 
     fn pulses(&self) -> Vec<Arc<Pulse>> {
@@ -117,7 +121,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         lifecycle.draining(),
     ));
     let facilitator = Arc::new(Facilitator::new(Parts {
-        schemes: families.registry(),
+        schemes: families.registry(&config),
         store: store.clone(),
         survey: Arc::clone(&survey),
         clock,
@@ -125,6 +129,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         network_names: network_names(&config),
         limits: access.limits(&config, &shared),
         settle_timeout: config.settle.timeout,
+        sessions: config.sessions.clone(),
         tasks: lifecycle.tasks().clone(),
         draining: lifecycle.draining(),
     }));
@@ -135,7 +140,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         )
     })?;
     let house = http::House {
-        facilitator,
+        facilitator: Arc::clone(&facilitator),
         keyring: access.keyring(),
         draining: lifecycle.draining(),
     };
@@ -145,6 +150,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     let metrics = start_metrics(&config, &lifecycle).await?;
     lifecycle.spawn("survey", survey.run(lifecycle.stopping()));
     families.start(&lifecycle);
+    lifecycle.spawn("sweeper", sweeper::run(facilitator, lifecycle.stopping()));
     let (closing, notice) = (lifecycle.closing(), config.server.drain_notice);
     let server = lifecycle.tasks().spawn(async move {
         http::serve(listener, router, &config.server, closing).await;

@@ -175,6 +175,7 @@ fn permit2(payer: &PrivateKeySigner, deadline: u64) -> anyhow::Result<Value> {
         nonce: U256::from_be_bytes(fresh_nonce().0),
         deadline: U256::from(deadline),
         to: pay_to(),
+        facilitator: None,
         valid_after: U256::ZERO,
     };
     let signature = payer.sign_hash_sync(&permit.digest(permit2_separator(BASE_SEPOLIA)))?;

@@ -2,13 +2,16 @@
 
 pub mod answer;
 pub mod caller;
+mod claim;
 mod delivery;
 pub mod limits;
 mod readiness;
 mod reference;
+mod sessions;
 mod settle;
 mod standing;
 mod survey;
+pub mod sweeper;
 mod verify;
 mod view;
 
@@ -20,8 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::config;
 use crate::hooks::Hooks;
 use crate::observe;
+use crate::protocol::payment::Purpose;
 use crate::protocol::request::Malformed;
 use crate::protocol::response::SupportedResponse;
 use crate::protocol::{Network, Payment, request};
@@ -32,6 +37,7 @@ pub use answer::{Answer, Outcome, Verdict};
 pub use caller::{Caller, Grant, Scope};
 pub use limits::Limits;
 pub use readiness::{Check, Readiness};
+pub use sessions::{LastSettlement, Refused, SessionView, Tracked};
 pub use survey::Survey;
 pub use view::SettlementView;
 
@@ -47,6 +53,8 @@ pub struct Parts {
     pub network_names: BTreeMap<String, Network>,
     pub limits: Limits,
     pub settle_timeout: Duration,
+    /// Who keeps sessions, and when they are settled.
+    pub sessions: config::Sessions,
     /// Runs what must outlive a dropped request.
     pub tasks: TaskTracker,
     /// Cancelled when the process drains: nothing new is enqueued from then on.
@@ -124,7 +132,7 @@ impl Facilitator {
             .limits
             .admit(request.caller, kind)
             .map_err(|rejection| {
-                let network = match self.parse(request.body) {
+                let network = match self.parse(Purpose::Verify, request.body) {
                     Ok(payment) => payment.wire_network,
                     Err(malformed) => malformed.network,
                 };
@@ -133,8 +141,9 @@ impl Facilitator {
             })
     }
 
-    fn parse(&self, body: &[u8]) -> Result<Payment, Malformed> {
-        request::parse(body, |name| self.parts.network_names.get(name).cloned())
+    fn parse(&self, purpose: Purpose, body: &[u8]) -> Result<Payment, Malformed> {
+        let named = |name: &str| self.parts.network_names.get(name).cloned();
+        request::parse(purpose, body, named)
     }
 }
 

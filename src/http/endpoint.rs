@@ -9,6 +9,10 @@ pub(super) enum Endpoint {
     Settle,
     Supported,
     Settlements,
+    /// What is read of sessions.
+    Sessions,
+    /// What is done to one.
+    SessionAction,
     Health,
     Home,
     Unknown,
@@ -23,8 +27,17 @@ impl Endpoint {
             "/settle" => Self::Settle,
             "/supported" => Self::Supported,
             "/health" | "/healthz" | "/livez" | "/readyz" => Self::Health,
+            "/sessions" => Self::Sessions,
+            "/sessions/track" => Self::SessionAction,
             _ if path.starts_with("/settlements/") => Self::Settlements,
-            _ => Self::Unknown,
+            _ => match path
+                .strip_prefix("/sessions/")
+                .map(|rest| rest.split_once('/'))
+            {
+                Some(None) => Self::Sessions,
+                Some(Some((_, "settle" | "close"))) => Self::SessionAction,
+                Some(Some(_)) | None => Self::Unknown,
+            },
         }
     }
 
@@ -35,6 +48,8 @@ impl Endpoint {
             Self::Settle => "/settle",
             Self::Supported => "/supported",
             Self::Settlements => "/settlements/{reference}",
+            Self::Sessions => "/sessions",
+            Self::SessionAction => "/sessions/{id}",
             Self::Health => "/healthz",
             Self::Home => "/",
             Self::Unknown => "unknown",
@@ -44,7 +59,13 @@ impl Endpoint {
     /// Whether an answer may ever be kept by a cache on the way.
     pub(super) fn storable(self) -> bool {
         match self {
-            Self::Verify | Self::Settle | Self::Settlements | Self::Health | Self::Home => false,
+            Self::Verify
+            | Self::Settle
+            | Self::Settlements
+            | Self::Sessions
+            | Self::SessionAction
+            | Self::Health
+            | Self::Home => false,
             Self::Supported | Self::Unknown => true,
         }
     }
@@ -124,6 +145,12 @@ mod tests {
             ("/supported", Endpoint::Supported),
             ("/settlements/x", Endpoint::Settlements),
             ("/settlements", Endpoint::Unknown),
+            ("/sessions", Endpoint::Sessions),
+            ("/sessions/x", Endpoint::Sessions),
+            ("/sessions/track", Endpoint::SessionAction),
+            ("/sessions/x/settle", Endpoint::SessionAction),
+            ("/sessions/x/close", Endpoint::SessionAction),
+            ("/sessions/x/y", Endpoint::Unknown),
             ("/readyz", Endpoint::Health),
             ("/verify/x", Endpoint::Unknown),
             ("/Verify", Endpoint::Unknown),

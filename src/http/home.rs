@@ -66,6 +66,21 @@ const ENDPOINTS: &[Entry] = &[
         "/settlements/{reference}",
         "What became of a payment: by id, payment key or transaction",
     ),
+    entry(
+        "GET",
+        "/sessions",
+        "Your upto sessions; one of them at /sessions/{id}",
+    ),
+    entry(
+        "POST",
+        "/sessions/{id}/settle",
+        "Settle what a session owes now; /close takes no more calls",
+    ),
+    entry(
+        "POST",
+        "/sessions/track",
+        "Charge a call to its session without verifying it first",
+    ),
     entry("GET", "/healthz", "Is the process up"),
     entry(
         "GET",

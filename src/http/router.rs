@@ -15,7 +15,7 @@ use super::endpoint::Endpoint;
 use super::envelope::{catch, envelope};
 use super::error::{self, Problem};
 use super::extract::{self, BodyLimits};
-use super::{cors, health, home, settle, settlements, supported, verify};
+use super::{cors, health, home, sessions, settle, settlements, supported, verify};
 use crate::config::{self, Cidr};
 use crate::facilitator::Facilitator;
 
@@ -75,6 +75,11 @@ fn routes() -> Router<App> {
         .route("/settle", post(settle::settle))
         .route("/supported", get(supported::supported))
         .route("/settlements/{reference}", get(settlements::settlements))
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/track", post(sessions::track))
+        .route("/sessions/{id}", get(sessions::one))
+        .route("/sessions/{id}/settle", post(sessions::settle))
+        .route("/sessions/{id}/close", post(sessions::close))
         .route("/health", get(health::live))
         .route("/healthz", get(health::live))
         .route("/livez", get(health::live))
@@ -110,9 +115,10 @@ async fn wrong_method(parts: Parts) -> Response<Body> {
 
 fn allowed(endpoint: Endpoint) -> &'static str {
     match endpoint {
-        Endpoint::Verify | Endpoint::Settle => "POST",
+        Endpoint::Verify | Endpoint::Settle | Endpoint::SessionAction => "POST",
         Endpoint::Supported
         | Endpoint::Settlements
+        | Endpoint::Sessions
         | Endpoint::Health
         | Endpoint::Home
         | Endpoint::Unknown => "GET, HEAD",

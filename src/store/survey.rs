@@ -103,7 +103,7 @@ impl Store {
     /// Every lane that there ever was: one per network and signer.
     pub async fn lanes(&self) -> Result<Vec<LaneRow>> {
         let rows = sqlx::query(
-            "select network, signer, heartbeat, holder, next_nonce, paused from lanes order by network, signer limit 1000",
+            "select network, signer, heartbeat, holder, next_nonce, paused from lanes where network not like 'sweeper:%' order by network, signer limit 1000",
         )
         .fetch_all(&self.pool)
         .await?;

@@ -6,6 +6,7 @@
 mod harness;
 
 mod access;
+mod batches;
 mod check;
 mod clients;
 mod cost;
@@ -34,6 +35,7 @@ mod repeats;
 mod replicas;
 mod sandbox;
 mod secrets;
+mod sessions;
 mod signing;
 mod signing_svm;
 mod start;
@@ -49,3 +51,4 @@ mod svm_records;
 mod svm_replicas;
 mod svm_sends;
 mod svm_wallets;
+mod upto;

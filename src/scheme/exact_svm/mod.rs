@@ -28,7 +28,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use solana_pubkey::Pubkey;
 
-use super::{Checked, Rejection, Scheme};
+use super::{Check, Rejection, Scheme};
 use crate::clock::UnixMillis;
 use crate::protocol::payment::{Payment, Version};
 use crate::protocol::response::SupportedKind;
@@ -111,14 +111,14 @@ impl Scheme for ExactSvm {
         signers
     }
 
-    fn check(&self, payment: &Payment, _now: UnixMillis) -> Result<Box<dyn Checked>, Rejection> {
+    fn check(&self, payment: &Payment, _now: UnixMillis) -> Result<Check, Rejection> {
         let network = &payment.requirements.network;
         let known = |cluster: &&Arc<Cluster>| cluster.network == *network;
         let Some(cluster) = self.clusters.iter().find(known) else {
             return Err(Rejection::new(Reason::InvalidNetwork));
         };
         let checked = checked::check(Arc::clone(cluster), payment)?;
-        Ok(Box::new(checked))
+        Ok(Check::Payment(Box::new(checked)))
     }
 }
 

@@ -26,9 +26,11 @@ macro_rules! on_both_engines {
 }
 
 mod access;
+mod claims;
 mod lanes;
 mod outcomes;
 mod requests;
+mod sessions;
 
 const SIGNER: &str = "0x00000000000000000000000000000000000000aa";
 
