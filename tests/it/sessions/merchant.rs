@@ -41,25 +41,21 @@ async fn each_settle_moves_just_its_amount_within_the_cap() {
 
 #[tokio::test]
 async fn identical_settles_at_once_move_the_amount_once() {
-    let scene = merchants().await;
+    let timeout = ("SETTLE_TIMEOUT_MS", "3000");
+    let scene = Scene::with(|s| s.set("UPTO_SESSIONS", "merchant").set(timeout.0, timeout.1)).await;
     let permit = scene.permit();
     let body = permit.body(2_000);
     scene.chain.hold_blocks().await;
-    let asked = futures::future::join_all((0..10).map(|_| scene.client.settle(&body)));
-    let (answers, ()) = tokio::join!(asked, async {
-        crate::harness::oracle::eventually("both transactions in the pool", || async {
-            let waiting =
-                crate::harness::oracle::waiting(&scene.chain, scene.signer.address()).await;
-            (waiting.len() == 2).then_some(())
-        })
-        .await;
-        scene.chain.release_blocks().await;
-        scene.chain.mine(1).await;
-    });
-    let told = answers
+    let asked = (0..10).map(|_| scene.client.settle(&body));
+    let answers = futures::future::join_all(asked).await;
+    let named: Vec<_> = answers
         .iter()
-        .filter(|answer| answer.body["success"] == true);
-    assert_eq!(told.count(), 1);
+        .map(|answer| failure(answer, "settlement_pending"))
+        .collect();
+    assert!(named.iter().all(|hash| *hash == named[0]), "{named:?}");
+    scene.chain.release_blocks().await;
+    scene.chain.mine(1).await;
+    success(&scene.client.settle(&body).await);
     assert_eq!(permit.paid(&scene.chain).await, [2_000]);
     scene.close().await;
 }
