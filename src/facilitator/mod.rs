@@ -5,6 +5,7 @@ mod caller;
 mod claim;
 mod delivery;
 mod readiness;
+mod reference;
 mod sessions;
 mod settle;
 pub mod sweeper;
@@ -78,7 +79,7 @@ impl Facilitator {
     }
 
     pub fn supported(&self) -> SupportedResponse {
-        self.parts.schemes.supported()
+        self.parts.schemes.supported(self.parts.clock.now())
     }
 
     /// What is on record under an id, a payment key or a transaction.
@@ -94,8 +95,7 @@ impl Facilitator {
         if reference.chars().any(char::is_control) {
             return Ok(Vec::new());
         }
-        // Ids, keys and hashes are written in lower case; people copy them as some tool shows them.
-        let reference = reference.to_lowercase();
+        let reference = reference::as_recorded(reference);
         if let Some(one) = self.parts.store.get(&reference).await? {
             return Ok(vec![one]);
         }

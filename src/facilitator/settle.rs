@@ -6,7 +6,7 @@ use tokio::time::{sleep, timeout};
 
 use super::claim::Claimant;
 use super::delivery::DeliveryClaim;
-use super::verify::{is_same, refuse_expired, unavailable};
+use super::verify::{is_same, payer_of, refuse_expired, unavailable};
 use super::{Answer, Facilitator, Outcome, Request, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
@@ -82,7 +82,7 @@ impl Facilitator {
         checked: Box<dyn Checked>,
     ) -> Result<Outcome, Refusal> {
         let identity = checked.identity().clone();
-        let waiter = Waiter {
+        let mut waiter = Waiter {
             request,
             payer: identity.payer.clone(),
             expired: checked.expired(),
@@ -92,7 +92,7 @@ impl Facilitator {
         };
         self.check_claim(waiter.claimant.as_ref()).await?;
         if let Some(row) = self.on_record(&identity).await? {
-            return self.join(&row, &identity, &waiter).await;
+            return self.join(&row, &identity, &mut waiter).await;
         }
         refuse_expired(checked.as_ref())?;
         if self.parts.draining.is_cancelled() {
@@ -108,7 +108,7 @@ impl Facilitator {
             Ok(verified) => verified,
             Err(refusal) => {
                 return match self.on_record_meanwhile(&refusal, &identity).await? {
-                    Some(row) => self.join(&row, &identity, &waiter).await,
+                    Some(row) => self.join(&row, &identity, &mut waiter).await,
                     None => Err(refusal),
                 };
             }
@@ -127,11 +127,11 @@ impl Facilitator {
                     observe::charged(&terms.network, &id, terms.amount, ceiling);
                 }
                 self.parts.hooks.reached(Point::Enqueued).await;
-                Ok(self.wait(&id, &waiter).await)
+                Ok(self.wait(&id, &mut waiter).await)
             }
             // Somebody was first while we verified.
             Ok(Enqueued::Known) => match self.on_record(&identity).await? {
-                Some(row) => self.join(&row, &identity, &waiter).await,
+                Some(row) => self.join(&row, &identity, &mut waiter).await,
                 None => Err(Refusal::Unavailable(
                     "the queue was full; try again".to_owned(),
                 )),
@@ -144,7 +144,7 @@ impl Facilitator {
         &self,
         row: &Settlement,
         identity: &Identity,
-        waiter: &Waiter<'_>,
+        waiter: &mut Waiter<'_>,
     ) -> Result<Outcome, Refusal> {
         Claimant::check_row(waiter.claimant.as_ref(), row)?;
         if is_same(row, identity) {
@@ -155,7 +155,7 @@ impl Facilitator {
     }
 
     /// Waits for the outcome until the deadline. The settlement goes on whether or not anybody waits.
-    pub(super) async fn wait(&self, id: &str, waiter: &Waiter<'_>) -> Outcome {
+    pub(super) async fn wait(&self, id: &str, waiter: &mut Waiter<'_>) -> Outcome {
         let bell = self.parts.store.settlement_bell(id);
         let delivery = Delivery::new(
             waiter.request.caller.as_str(),
@@ -169,6 +169,7 @@ impl Facilitator {
             let is_late = now >= waiter.deadline;
             match self.parts.store.get(id).await {
                 Ok(Some(row)) => {
+                    waiter.payer = payer_of(&row, &waiter.payer);
                     submitted = row.stage.transaction().map(ToOwned::to_owned).or(submitted);
                     if let Some(outcome) = self.conclude(&row, waiter, &mut claim, is_late).await {
                         return outcome;

@@ -31,6 +31,9 @@ pub trait Scheme: Send + Sync {
     /// What `/supported` lists, versions 1 and 2.
     fn kinds(&self) -> Vec<SupportedKind>;
 
+    /// Called before each answer of `/supported`, for schemes whose kinds take turns.
+    fn turn(&self, _now: UnixMillis) {}
+
     /// Extension ids that it honours.
     fn extensions(&self) -> Vec<&'static str>;
 

@@ -55,7 +55,7 @@ impl Facilitator {
                 Batched::Queued(id) => {
                     observe::enqueued(&session.network, &id, &session.permit_key);
                     self.parts.hooks.reached(Point::Enqueued).await;
-                    return Ok(self.wait(&id, &waiter(call)).await);
+                    return Ok(self.wait(&id, &mut waiter(call)).await);
                 }
                 Batched::InFlight(batch) => return self.join_batch(call, &batch).await,
                 Batched::Exhausted => return Err(call.exhausted()),
@@ -121,7 +121,7 @@ impl Facilitator {
         account: &Account,
     ) -> Result<Option<Outcome>, Refusal> {
         if let Some(settlement_id) = self.asked_before(call, account).await? {
-            return Ok(Some(self.wait(&settlement_id, &waiter(call)).await));
+            return Ok(Some(self.wait(&settlement_id, &mut waiter(call)).await));
         }
         let unfinished = |batch: &&Batch| match batch.fate {
             Fate::InFlight => true,
@@ -172,7 +172,7 @@ impl Facilitator {
         if batch.amount != call.amount() || call.request.idempotency_key.is_some() {
             return Err(call.settling());
         }
-        Ok(self.wait(&batch.settlement_id, &waiter(call)).await)
+        Ok(self.wait(&batch.settlement_id, &mut waiter(call)).await)
     }
 }
 

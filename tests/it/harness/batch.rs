@@ -158,8 +158,8 @@ impl Batches {
     /// Waits until the row is in this state.
     pub(crate) async fn becomes(&self, id: &str, state: &str) -> Stage {
         eventually(&format!("a batch that is {state}"), || async {
-            let stage = self.row(id).await.stage;
-            (stage.name() == state).then_some(stage)
+            let now = self.row(id).await.stage;
+            (now.name() == state).then_some(now)
         })
         .await
     }
