@@ -178,6 +178,40 @@ pub fn limited(network: &str, reason: &str) {
     );
 }
 
+/// Somebody who has a say about payments could not be asked.
+pub fn policy_unasked(cause: &str) {
+    warn!(cause, "what the policy asks for could not be found out");
+}
+
+pub fn webhook_delivered(endpoint: &str, id: &str, attempts: i64) {
+    debug!(
+        webhook.endpoint = endpoint,
+        webhook.id = id,
+        attempts,
+        "a webhook was delivered"
+    );
+}
+
+pub fn webhook_failed(endpoint: &str, id: &str, attempts: i64, problem: &str) {
+    warn!(
+        webhook.endpoint = endpoint,
+        webhook.id = id,
+        attempts,
+        problem,
+        "a webhook was not delivered; it is sent again"
+    );
+}
+
+pub fn webhook_dead(endpoint: &str, id: &str, attempts: i64, problem: &str) {
+    error!(
+        webhook.endpoint = endpoint,
+        webhook.id = id,
+        attempts,
+        problem,
+        "a webhook is given up: nobody took it"
+    );
+}
+
 pub fn reloaded(file: &str) {
     info!(file, "a file was read again");
 }

@@ -2,7 +2,9 @@
 
 mod access;
 mod evm;
+mod policy;
 mod svm;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -53,7 +55,8 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         clock.clone(),
     )
     .await
-    .context("opening the database (DATABASE_URL)")?;
+    .context("opening the database (DATABASE_URL)")?
+    .with_outbox(webhooks::outbox(&config));
     prepare(&store, config.store.auto_migrate).await?;
     let lifecycle = Lifecycle::default();
     let shared = Shared {
@@ -65,6 +68,8 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     let access = access::Access::open(&config, &shared).await?;
     let evm = evm::Family::new(&config.evm, &shared)?;
     let svm = svm::Family::new(&config.svm, &shared)?;
+    let rules = policy::Rules::open(&config);
+    let balances = evm.balances().chain(svm.balances()).collect();
     let facilitator = Arc::new(Facilitator::new(Parts {
         schemes: Registry::new(vec![Box::new(evm.exact()), Box::new(svm.exact())]),
         store: store.clone(),
@@ -72,6 +77,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         hooks,
         network_names: network_names(&config),
         limits: access.limits(&config, &shared),
+        policy: rules.policy(&config, balances, &shared)?,
         settle_timeout: config.settle.timeout,
         tasks: lifecycle.tasks().clone(),
         draining: lifecycle.draining(),
@@ -88,7 +94,8 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         draining: lifecycle.draining(),
     };
     let router = http::router(house, &config.server, &config.auth, &config.settle);
-    access.start(&lifecycle, &shared);
+    access.start(&lifecycle, &shared, rules.deny_list());
+    webhooks::start(&config, &lifecycle, &shared)?;
     evm.start(&lifecycle);
     svm.start(&lifecycle);
     let (closing, notice) = (lifecycle.closing(), config.server.drain_notice);

@@ -1,10 +1,12 @@
 //! Live connections to chains, one folder per family. Chain crates' own types stay in here and in `scheme`.
 
+mod balances;
 mod error;
 pub mod evm;
 mod lease;
 mod rpc;
 pub mod svm;
 
+pub use balances::Balances;
 pub use error::Error;
 pub use rpc::{Endpoints, Identity, Rpc};

@@ -2,11 +2,13 @@
 //! Nothing outside this room reads the environment.
 
 mod cidr;
+mod deny;
 mod environment;
 mod evm;
 pub mod limits;
 mod load;
 mod networks;
+pub mod policy;
 mod problem;
 mod reader;
 mod summary;
@@ -15,6 +17,7 @@ pub mod throwaway;
 mod validate;
 mod value;
 pub mod variables;
+mod webhooks;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -27,12 +30,15 @@ use crate::protocol::Network;
 use crate::secret::Secret;
 
 pub use cidr::Cidr;
+pub use deny::DenyList;
 pub use environment::Environment;
 pub use limits::Limits;
+pub use policy::Policy;
 pub use problem::{Problem, Problems};
 pub use summary::host;
 pub use svm::TOKEN_2022_EXTENSIONS;
 pub use value::address as evm_address;
+pub use webhooks::{Endpoint as WebhookEndpoint, Webhooks};
 
 /// The effective configuration: everything is decided here, nothing later reads the environment.
 #[derive(Debug, Clone)]
@@ -45,6 +51,10 @@ pub struct Config {
     /// How much anybody may use.
     pub limits: limits::Source,
     pub settle: Settle,
+    /// Which payments are taken.
+    pub policy: Policy,
+    /// Who is told what happened.
+    pub webhooks: Webhooks,
     pub evm: Evm,
     pub svm: Svm,
     pub log: Log,

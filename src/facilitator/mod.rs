@@ -4,6 +4,7 @@ pub mod answer;
 pub mod caller;
 mod delivery;
 pub mod limits;
+pub mod policy;
 mod readiness;
 mod settle;
 mod verify;
@@ -27,6 +28,7 @@ use crate::store::{Settlement, Store};
 pub use answer::{Answer, Outcome, Verdict};
 pub use caller::{Caller, Grant, Scope};
 pub use limits::Limits;
+pub use policy::Policy;
 pub use readiness::{Check, Readiness};
 pub use view::SettlementView;
 
@@ -39,6 +41,7 @@ pub struct Parts {
     /// Version 1 names of the networks.
     pub network_names: BTreeMap<String, Network>,
     pub limits: Limits,
+    pub policy: Policy,
     pub settle_timeout: Duration,
     /// Runs what must outlive a dropped request.
     pub tasks: TaskTracker,

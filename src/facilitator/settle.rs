@@ -6,7 +6,7 @@ use tokio::time::{sleep, timeout};
 
 use super::delivery::DeliveryClaim;
 use super::limits::{Kind, Parties, Reserved};
-use super::verify::{is_same, refuse_expired};
+use super::verify::{Judged, is_same, refuse_by_policy, refuse_expired};
 use super::{Answer, Facilitator, Outcome, Request, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
@@ -59,7 +59,7 @@ impl Facilitator {
         request: Request<'_>,
         deadline: UnixMillis,
     ) -> Result<Outcome, Refusal> {
-        let checked = self.check(payment, request.caller)?;
+        let Judged { checked, refused } = self.check(payment, request.caller, Kind::Settle)?;
         let identity = checked.identity().clone();
         let waiter = Waiter {
             request,
@@ -70,12 +70,13 @@ impl Facilitator {
         if let Some(row) = self.on_record(&identity).await? {
             return Ok(self.join(&row, &identity, &waiter).await);
         }
+        refuse_by_policy(refused)?;
         refuse_expired(checked.as_ref())?;
         if self.parts.draining.is_cancelled() {
             return Err(Refusal::Unavailable("shutting down".to_owned()));
         }
         let parties = Parties::of(payment, &identity.payer, request.caller);
-        let (verified, reserved) = match self.accept(checked, &parties, deadline).await {
+        let (verified, reserved) = match self.accept(checked, payment, &parties, deadline).await {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 return match self.on_record_meanwhile(&refusal, &identity).await? {
@@ -109,16 +110,18 @@ impl Facilitator {
         }
     }
 
-    /// Asks the chain about a new payment, between a look at the limits and taking from them.
+    /// Asks about a new payment, between a look at the limits and taking from them.
     async fn accept(
         &self,
         checked: Box<dyn Checked>,
+        payment: &Payment,
         parties: &Parties<'_>,
         deadline: UnixMillis,
     ) -> Result<(Verified, Reserved), Refusal> {
         self.parts.limits.room(parties).await?;
         let patience = self.parts.clock.now().until(deadline);
-        let Ok(verified) = timeout(patience, checked.verify()).await else {
+        let asked = self.ask(checked, payment, parties.caller(), Kind::Settle);
+        let Ok(verified) = timeout(patience, asked).await else {
             return Err(Refusal::Unavailable(
                 "the chain did not answer in time".to_owned(),
             ));

@@ -1,10 +1,11 @@
 //! `/verify`: every check, no effect.
 
 use super::limits::{Kind, Parties};
+use super::policy::Terms;
 use super::{Answer, Caller, Facilitator, Request, Verdict, malformed};
 use crate::observe;
 use crate::protocol::{Payment, Reason};
-use crate::scheme::{Checked, Identity, Refusal, Rejection};
+use crate::scheme::{Checked, Identity, Refusal, Rejection, Verified};
 use crate::store::{Settlement, Stage};
 
 impl Facilitator {
@@ -45,17 +46,19 @@ impl Facilitator {
     }
 
     async fn verify_payment(&self, payment: &Payment, caller: &Caller) -> Result<String, Refusal> {
-        let checked = self.check(payment, caller)?;
+        let Judged { checked, refused } = self.check(payment, caller, Kind::Verify)?;
         let (identity, expired) = (checked.identity().clone(), checked.expired());
         let verdict = |row| verdict_on_record(&row, &identity, expired).map_err(Refusal::Rejected);
         if let Some(row) = self.on_record(&identity).await? {
             return verdict(row);
         }
+        refuse_by_policy(refused)?;
         refuse_expired(checked.as_ref())?;
         let parties = Parties::of(payment, &identity.payer, caller);
-        let (limits, refused) = (&self.parts.limits, Refusal::Rejected);
-        limits.payer_may_verify(&parties).map_err(refused)?;
-        match checked.verify().await {
+        let limits = &self.parts.limits;
+        let room = limits.payer_may_verify(&parties);
+        room.map_err(Refusal::Rejected)?;
+        match self.ask(checked, payment, caller, Kind::Verify).await {
             Ok(verified) => {
                 limits.payer_verified(&parties);
                 Ok(verified.payer().to_owned())
@@ -67,22 +70,52 @@ impl Facilitator {
         }
     }
 
-    /// The in-process checks. A failure of the window alone is not final yet: a payment on record answers first.
+    /// The in-process checks. Neither a failure of the window alone nor one of the policy is final yet: a payment on record answers first.
     pub(super) fn check(
         &self,
         payment: &Payment,
         caller: &Caller,
-    ) -> Result<Box<dyn Checked>, Refusal> {
+        kind: Kind,
+    ) -> Result<Judged, Refusal> {
         caller.permits(payment).map_err(Refusal::Rejected)?;
-        let checked = self
-            .parts
-            .schemes
-            .check(payment, self.parts.clock.now())
-            .map_err(Refusal::Rejected)?;
+        let (policy, terms) = (&self.parts.policy, Terms::from(payment));
+        let refused = policy.terms(&terms, kind).err();
+        let checked = self.parts.schemes.check(payment, self.parts.clock.now());
+        // What the operator takes comes before what is wrong with it, as it did in the facilitator that this one replaces.
+        let first = |rejection: Rejection| {
+            let payer = rejection.payer.clone();
+            let refused = refused
+                .clone()
+                .map(|refused| Rejection { payer, ..refused });
+            Refusal::Rejected(refused.unwrap_or(rejection))
+        };
+        let checked = checked.map_err(first)?;
         match checked.rejection() {
-            Some(rejection) if !checked.is_over() => Err(Refusal::Rejected(rejection.clone())),
-            Some(_) | None => Ok(checked),
+            Some(rejection) if !checked.is_over() => return Err(first(rejection.clone())),
+            Some(_) | None => {}
         }
+        let payer = &checked.identity().payer;
+        let refused = match refused {
+            Some(refused) => Some(refused.of(payer.clone())),
+            None => policy.payer(payer, &terms).err(),
+        };
+        Ok(Judged { checked, refused })
+    }
+
+    /// Asks everybody who has a say: whom the operator named, the chain, and again the policy about what the chain said.
+    pub(super) async fn ask(
+        &self,
+        checked: Box<dyn Checked>,
+        payment: &Payment,
+        caller: &Caller,
+        kind: Kind,
+    ) -> Result<Verified, Refusal> {
+        let (policy, terms) = (&self.parts.policy, Terms::from(payment));
+        let payer = checked.identity().payer.clone();
+        policy.ask(kind, &terms, &payer, caller).await?;
+        let verified = checked.verify().await?;
+        policy.verified(&verified, &terms).await?;
+        Ok(verified)
     }
 
     pub(super) async fn on_record(
@@ -110,6 +143,19 @@ impl Facilitator {
             Refusal::Rejected(_) => self.on_record(identity).await,
             Refusal::Unavailable(_) => Ok(None),
         }
+    }
+}
+
+/// A payment that can be named, and the rule that is against it.
+pub(super) struct Judged {
+    pub(super) checked: Box<dyn Checked>,
+    pub(super) refused: Option<Rejection>,
+}
+
+pub(super) fn refuse_by_policy(refused: Option<Rejection>) -> Result<(), Refusal> {
+    match refused {
+        Some(rejection) => Err(Refusal::Rejected(rejection)),
+        None => Ok(()),
     }
 }
 

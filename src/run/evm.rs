@@ -5,9 +5,11 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::Shared;
+use crate::chain::Balances;
 use crate::chain::evm::{self, Chain, Lane, Reads, Watcher};
 use crate::config::{Evm, EvmNetwork};
 use crate::lifecycle::Lifecycle;
+use crate::protocol::Network;
 use crate::scheme::exact_evm::{self, ExactEvm};
 use crate::signer::{Local, Signer};
 
@@ -51,6 +53,15 @@ impl Family {
             exact_evm::Chain::new(chain.config.clone(), reads, addresses.clone())
         };
         ExactEvm::new(self.chains.iter().map(chain).collect())
+    }
+
+    /// Ways to read what accounts hold.
+    pub(super) fn balances(&self) -> impl Iterator<Item = (Network, Arc<dyn Balances>)> {
+        let source = |chain: &Arc<Chain>| {
+            let balances = Arc::clone(chain) as Arc<dyn Balances>;
+            (chain.config.network.clone(), balances)
+        };
+        self.chains.iter().map(source)
     }
 
     pub(super) fn start(&self, lifecycle: &Lifecycle) {

@@ -5,6 +5,7 @@ mod exposures;
 mod fees;
 mod keys;
 mod lanes;
+mod outbox;
 mod outcomes;
 mod queue;
 mod quotas;
@@ -28,6 +29,7 @@ pub use bells::{Bell, POLL};
 pub use fees::{Fees, FeesToday, Spenders};
 pub use keys::{Added, ApiKey, KEYS_MAX};
 pub use lanes::{LaneState, Lease};
+pub use outbox::{Attempted, Due, Outbox, OutboxState};
 pub use outcomes::{Block, Mined, Verdict};
 pub use quotas::{Quota, UnderWay, Whose};
 pub use row::{Delivered, Proof, Settlement, Stage};
@@ -42,6 +44,7 @@ pub struct Store {
     engine: Engine,
     clock: Clock,
     bells: Arc<bells::Bells>,
+    outbox: Arc<Outbox>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +102,7 @@ impl Store {
             engine,
             clock,
             bells: Arc::default(),
+            outbox: Arc::default(),
         })
     }
 
@@ -201,6 +205,11 @@ fn migrator() -> Migrator {
             include_str!("../../migrations/0001_settlements.sql"),
         ),
         (3, "keys", include_str!("../../migrations/0003_keys.sql")),
+        (
+            4,
+            "webhooks",
+            include_str!("../../migrations/0004_webhooks.sql"),
+        ),
     ];
     let migrations = texts.map(|(version, name, sql)| {
         Migration::new(

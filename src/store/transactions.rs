@@ -6,7 +6,7 @@ use sqlx::{Any, Row, Transaction};
 use super::exposures::crowded_out;
 use super::row::impossible;
 use super::{Error, Lease, Result, Store, new_id};
-use crate::protocol::{Amount, Network};
+use crate::protocol::{Amount, Event, Network};
 
 /// What an attempt does with its account nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,8 +120,11 @@ impl Store {
                 .bind(attempt.role.as_str())
                 .execute(&mut *tx)
                 .await?;
+            self.tell(&mut tx, Event::PaymentPending, &payment.settlement_id)
+                .await?;
         }
         tx.commit().await?;
+        self.ring_webhooks();
         Ok(Submitted::Stored(id))
     }
 

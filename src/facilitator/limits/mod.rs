@@ -74,6 +74,10 @@ impl<'a> Parties<'a> {
         }
     }
 
+    pub(super) fn caller(&self) -> &'a Caller {
+        self.caller
+    }
+
     fn payer_subject(&self) -> String {
         let family = self.network.as_str().split(':').next().unwrap_or_default();
         format!("payer:{family}:{}", self.payer)

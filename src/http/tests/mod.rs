@@ -26,7 +26,9 @@ use tower::ServiceExt;
 use super::router::enclose;
 use super::{Drained, House, bind, router, serve};
 use crate::clock::Clock;
-use crate::config::{Auth, Cors, Limits, Server, Settle};
+use crate::config::{self, Auth, Cors, Limits, Server, Settle};
+use crate::egress::{Egress, Reach};
+use crate::facilitator::policy::{Gates, Questions};
 use crate::facilitator::{self, Facilitator, Parts};
 use crate::hooks;
 use crate::reload::Reloadable;
@@ -41,8 +43,18 @@ async fn facilitator() -> Arc<Facilitator> {
     let store = Store::connect(&memory, 1, clock.clone()).await.unwrap();
     store.migrate().await.unwrap();
     let rules = Arc::new(Reloadable::fixed(Limits::embedded()));
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let egress = Egress::new(Reach::Public).unwrap();
+    let open = config::Policy::default();
+    let policy = facilitator::Policy::new(
+        open.clone(),
+        Arc::new(Reloadable::fixed(config::DenyList::default())),
+        Questions::new(egress, Vec::new(), clock.clone()),
+        Gates::new(&open, BTreeMap::new(), clock.clone()),
+    );
     Arc::new(Facilitator::new(Parts {
         schemes: Registry::default(),
+        policy,
         limits: facilitator::Limits::new(rules, BTreeMap::new(), store.clone(), clock.clone()),
         store,
         clock,

@@ -11,6 +11,7 @@ pub(crate) mod npm;
 pub(crate) mod oracle;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
+pub(crate) mod receiver;
 pub(crate) mod rpc;
 pub(crate) mod scene;
 pub(crate) mod scratch;
