@@ -1,9 +1,10 @@
-//! The commands: `serve` (the default), `dev`, `migrate`, `check`, `keygen`, `keys`, `healthcheck`.
+//! The commands: `serve` (the default), `dev`, `migrate`, `check`, `keygen`, `keys`, `webhooks`, `healthcheck`.
 
 mod check;
 mod healthcheck;
 mod keygen;
 mod keys;
+mod webhooks;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ enum Command {
     Keygen(keygen::Options),
     /// Make, list and revoke API keys.
     Keys(keys::Options),
+    /// Show what waits in the outbox of webhooks and what was given up, or send that again.
+    Webhooks(webhooks::Options),
     /// Ask the service on this machine whether it is up; exit code 0 or 1.
     Healthcheck,
 }
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
             Command::Check(options) => check::run(&options).await,
             Command::Keygen(options) => keygen::run(&options),
             Command::Keys(options) => keys::run(options).await,
+            Command::Webhooks(options) => webhooks::run(options).await,
             Command::Healthcheck => healthcheck::run().await,
         }
     });

@@ -167,7 +167,7 @@ pub const ALL: &[Variable] = {
 
         Webhooks.secret("WEBHOOK_URLS", "Who is told what happens to payments, comma-separated `https://` URLs. Unset: nobody."),
         Webhooks.secret("WEBHOOK_SECRETS", "Secrets that sign webhooks and hooks, comma-separated: `whsec_` and base64 of 24 to 64 bytes. Several while they are exchanged: each signs."),
-        Webhooks.unset("WEBHOOK_EVENTS", "Events that are told, comma-separated, such as `payment.settled,payment.failed`. Unset: all."),
+        Webhooks.unset("WEBHOOK_EVENTS", "Events that are told, comma-separated, such as `payment.settled,payment.failed`. Unset: all but `verify.after`, `verify.failed` and `settle.failed`."),
         Webhooks.default("WEBHOOK_TIMEOUT_MS", "15000", "How long a receiver may take, milliseconds."),
         Webhooks.default("WEBHOOK_MAX_ATTEMPTS", "12", "How often a message is sent before it is given up."),
         Webhooks.default("WEBHOOK_RETRY_MS", "5000", "Pause after the first failure, milliseconds; each further one doubles it, up to six hours."),

@@ -56,7 +56,7 @@ pub(super) fn read(reader: &mut Reader<'_>, signing: Vec<SigningSecret>) -> Webh
     Webhooks {
         endpoints,
         signing,
-        events: events.unwrap_or_else(|| Event::ALL.to_vec()),
+        events: events.unwrap_or_else(Event::usual),
         timeout: milliseconds(reader, "WEBHOOK_TIMEOUT_MS", 100, 30_000),
         max_attempts: reader.value("WEBHOOK_MAX_ATTEMPTS", |text| value::whole(text, 1, 100)),
         retry: milliseconds(reader, "WEBHOOK_RETRY_MS", 10, 3_600_000),

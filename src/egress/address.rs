@@ -13,17 +13,16 @@ pub fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
-    let is_special = match (a, b, c) {
+    !matches!(
+        (a, b, c),
         // This network, private, loopback, multicast, reserved and broadcast.
-        (0 | 10 | 127 | 224.., _, _) => true,
-        // Carriers' own; link-local, where clouds keep their metadata; private.
-        (100, 64..=127, _) | (169, 254, _) | (172, 16..=31, _) | (192, 168, _) => true,
-        // Protocol assignments, documentation, the relay of 6to4, benchmarks.
-        (192, 0, 0 | 2) | (192, 88, 99) | (198, 18 | 19, _) => true,
-        (198, 51, 100) | (203, 0, 113) => true,
-        _ => false,
-    };
-    !is_special
+        (0 | 10 | 127 | 224.., _, _)
+            // Carriers' own; link-local, where clouds keep their metadata; private.
+            | (100, 64..=127, _) | (169, 254, _) | (172, 16..=31, _) | (192, 168, _)
+            // Protocol assignments, documentation, the relay of 6to4, benchmarks.
+            | (192, 0, 0 | 2) | (192, 88, 99) | (198, 18 | 19, _)
+            | (198, 51, 100) | (203, 0, 113)
+    )
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
@@ -46,11 +45,10 @@ fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
         Ipv4Addr::new(a, b, c, d)
     };
     match segments {
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            Some(at(high, low))
-        }
-        [0x64, 0xff9b, 1, .., high, low] => Some(at(high, low)),
-        [0x2002, high, low, ..] => Some(at(high, low)),
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, .., high, low]
+        | [0x2002, high, low, ..] => Some(at(high, low)),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod caller;
 mod delivery;
 pub mod limits;
+mod notice;
 pub mod policy;
 mod readiness;
 mod settle;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -53,6 +55,8 @@ pub struct Parts {
 pub struct Facilitator {
     parts: Parts,
     readiness: readiness::Cache,
+    /// Room for notices beside the answers.
+    notices: Arc<Semaphore>,
 }
 
 /// One `/verify` or `/settle` request.
@@ -72,6 +76,7 @@ impl Facilitator {
         Self {
             parts,
             readiness: readiness::Cache::default(),
+            notices: Arc::new(Semaphore::new(notice::AT_ONCE)),
         }
     }
 

@@ -11,7 +11,7 @@ use super::{Answer, Facilitator, Outcome, Request, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
-use crate::protocol::{Payment, Reason};
+use crate::protocol::{Event, Payment, Reason};
 use crate::scheme::{self, Checked, Identity, Refusal, Rejection, Verified};
 use crate::store::{Delivered, Delivery, Enqueued, POLL, Proof, Settlement, Stage};
 
@@ -40,10 +40,15 @@ impl Facilitator {
         };
         let verdict = match self.settle_payment(&payment, request, deadline).await {
             Ok(outcome) => outcome,
-            Err(Refusal::Rejected(rejection)) => Outcome::Rejected {
-                rejection,
-                transaction: None,
-            },
+            Err(Refusal::Rejected(rejection)) => {
+                let refused = Some(&rejection);
+                self.notify(Event::SettleFailed, &payment, request.caller, None, refused)
+                    .await;
+                Outcome::Rejected {
+                    rejection,
+                    transaction: None,
+                }
+            }
             Err(Refusal::Unavailable(cause)) => Outcome::Unavailable(cause),
         };
         observe::settle_answered(&payment.wire_network, verdict.name(), verdict.reason());

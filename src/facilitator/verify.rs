@@ -4,7 +4,7 @@ use super::limits::{Kind, Parties};
 use super::policy::Terms;
 use super::{Answer, Caller, Facilitator, Request, Verdict, malformed};
 use crate::observe;
-use crate::protocol::{Payment, Reason};
+use crate::protocol::{Event, Payment, Reason};
 use crate::scheme::{Checked, Identity, Refusal, Rejection, Verified};
 use crate::store::{Settlement, Stage};
 
@@ -34,11 +34,21 @@ impl Facilitator {
             Err(Refusal::Rejected(rejection)) => Verdict::Rejected(rejection),
             Err(Refusal::Unavailable(cause)) => Verdict::Unavailable(cause),
         };
-        let reason = match &verdict {
-            Verdict::Rejected(rejection) => Some(rejection.reason.as_str()),
+        let refused = match &verdict {
+            Verdict::Rejected(rejection) => Some(rejection),
             Verdict::Valid { .. } | Verdict::Unavailable(_) => None,
         };
+        let reason = refused.map(|rejection| rejection.reason.as_str());
         observe::verified(&payment.wire_network, reason);
+        let told = match &verdict {
+            Verdict::Valid { payer } => Some((Event::VerifyAfter, Some(payer.as_str()))),
+            Verdict::Rejected(_) => Some((Event::VerifyFailed, None)),
+            Verdict::Unavailable(_) => None,
+        };
+        if let Some((event, payer)) = told {
+            self.notify(event, &payment, request.caller, payer, refused)
+                .await;
+        }
         Answer {
             network: payment.wire_network,
             verdict,

@@ -8,6 +8,7 @@ macro_rules! events {
         pub enum Event { $($(#[$doc])* $variant,)+ }
 
         impl Event {
+            /// Every one.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
             pub fn as_str(self) -> &'static str {
@@ -31,6 +32,37 @@ events! {
     PaymentExpired = "payment.expired",
     /// A reorg took the outcome back: it is open again.
     PaymentReorged = "payment.reorged",
+    /// Charges of a session were paid on chain.
+    SessionSettled = "session.settled",
     /// A signer cannot pay for gas, or spent what it may in a day: its lane is paused.
     SignerLow = "signer.low",
+    /// A payment was found good.
+    VerifyAfter = "verify.after",
+    /// A payment was refused at verification.
+    VerifyFailed = "verify.failed",
+    /// A payment was refused before it came into the queue.
+    SettleFailed = "settle.failed",
+}
+
+impl Event {
+    /// Whether it is told only to those who ask for it: strangers make as many of these as they like.
+    pub fn is_on_request(self) -> bool {
+        match self {
+            Self::VerifyAfter | Self::VerifyFailed | Self::SettleFailed => true,
+            Self::PaymentPending
+            | Self::PaymentSettled
+            | Self::PaymentSettledElsewhere
+            | Self::PaymentFailed
+            | Self::PaymentExpired
+            | Self::PaymentReorged
+            | Self::SessionSettled
+            | Self::SignerLow => false,
+        }
+    }
+
+    /// Those that are told where nobody chose.
+    pub fn usual() -> Vec<Self> {
+        let all = Self::ALL.iter().copied();
+        all.filter(|event| !event.is_on_request()).collect()
+    }
 }

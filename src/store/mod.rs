@@ -29,7 +29,7 @@ pub use bells::{Bell, POLL};
 pub use fees::{Fees, FeesToday, Spenders};
 pub use keys::{Added, ApiKey, KEYS_MAX};
 pub use lanes::{LaneState, Lease};
-pub use outbox::{Attempted, Due, Outbox, OutboxState};
+pub use outbox::{Answered, Attempted, Dead, Due, Outbox, OutboxState};
 pub use outcomes::{Block, Mined, Verdict};
 pub use quotas::{Quota, UnderWay, Whose};
 pub use row::{Delivered, Proof, Settlement, Stage};

@@ -10,7 +10,7 @@ use sqlx::{Any, Row, Transaction};
 use super::row::{Settlement, settlement_columns};
 use super::{Result, Store, Verdict, new_id};
 use crate::clock::UnixMillis;
-use crate::protocol::Event;
+use crate::protocol::{Event, Reason};
 
 /// Who is told what. Nothing is written where nobody is told.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ struct Body<T> {
 /// A payment as receivers see it. Times are unix milliseconds, the amount atomic units.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Payment<'a> {
+struct PaymentNotice<'a> {
     id: &'a str,
     payment_key: &'a str,
     state: &'static str,
@@ -81,8 +81,37 @@ struct Payment<'a> {
     updated_at: i64,
 }
 
+/// An answer that changed nothing on record.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answered {
+    pub scheme: String,
+    pub network: String,
+    pub asset: String,
+    pub pay_to: String,
+    /// Atomic units.
+    pub amount: String,
+    /// As the payload claims; verified only where the payment was found good.
+    pub payer: Option<String>,
+    pub reason: Option<&'static str>,
+    pub message: Option<String>,
+    pub caller: String,
+}
+
+/// A message that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dead {
+    pub message_id: String,
+    pub event: String,
+    pub endpoint: String,
+    pub attempts: i64,
+    pub problem: String,
+    /// Unix milliseconds.
+    pub created_at: i64,
+}
+
 #[derive(Serialize)]
-struct Signer<'a> {
+struct SignerNotice<'a> {
     network: &'a str,
     signer: &'a str,
     reason: &'a str,
@@ -96,7 +125,8 @@ impl Store {
         self
     }
 
-    fn tells(&self, event: Event) -> bool {
+    /// Whether anybody is told of such events.
+    pub fn tells(&self, event: Event) -> bool {
         !self.outbox.endpoints.is_empty() && self.outbox.events.contains(&event)
     }
 
@@ -152,7 +182,7 @@ impl Store {
         if !self.tells(Event::SignerLow) {
             return Ok(());
         }
-        let data = Signer {
+        let data = SignerNotice {
             network,
             signer,
             reason,
@@ -160,7 +190,20 @@ impl Store {
         self.write(tx, Event::SignerLow, None, data).await
     }
 
-    async fn write<T: Serialize>(
+    /// Writes the message about an answer that changed nothing else.
+    pub async fn tell_answered(&self, event: Event, answered: Answered) -> Result<()> {
+        if !self.tells(event) {
+            return Ok(());
+        }
+        let mut tx = self.begin().await?;
+        self.write(&mut tx, event, None, answered).await?;
+        tx.commit().await?;
+        self.ring_webhooks();
+        Ok(())
+    }
+
+    /// Writes a message for every receiver, within the transaction of what it tells. Sessions tell theirs by this.
+    pub(super) async fn write<T: Serialize>(
         &self,
         tx: &mut Transaction<'static, Any>,
         event: Event,
@@ -256,6 +299,39 @@ impl Store {
         })
     }
 
+    /// Messages that were given up, newest first.
+    pub async fn dead_webhooks(&self, most: i64) -> Result<Vec<Dead>> {
+        let rows = sqlx::query(
+            "select message_id, event, endpoint, attempts, coalesce(problem, '') as problem, created_at from webhooks \
+             where state = 'dead' order by created_at desc, id desc limit $1",
+        )
+        .bind(most)
+        .fetch_all(&self.pool)
+        .await?;
+        let read = |row: &AnyRow| {
+            Ok(Dead {
+                message_id: row.try_get("message_id")?,
+                event: row.try_get("event")?,
+                endpoint: row.try_get("endpoint")?,
+                attempts: row.try_get("attempts")?,
+                problem: row.try_get("problem")?,
+                created_at: row.try_get("created_at")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Gives everything that was given up as many attempts as it had. Returns how many messages that is.
+    pub async fn revive_webhooks(&self) -> Result<u64> {
+        let revived = sqlx::query(
+            "update webhooks set state = 'waiting', attempts = 0, due_at = $1, leased_until = 0, updated_at = $1 where state = 'dead'",
+        )
+        .bind(self.now())
+        .execute(&self.pool)
+        .await?;
+        Ok(revived.rows_affected())
+    }
+
     /// Forgets messages that ended, and those that wait for a receiver nobody knows any more, after so long.
     pub async fn prune_webhooks(&self, after: Duration) -> Result<()> {
         let millis = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
@@ -268,7 +344,7 @@ impl Store {
 }
 
 fn payment(settlement: &Settlement) -> impl Serialize + '_ {
-    Payment {
+    PaymentNotice {
         id: &settlement.id,
         payment_key: &settlement.payment_key,
         state: settlement.stage.name(),
@@ -279,7 +355,7 @@ fn payment(settlement: &Settlement) -> impl Serialize + '_ {
         pay_to: &settlement.pay_to,
         amount: settlement.amount.to_string(),
         transaction: settlement.stage.transaction(),
-        reason: settlement.stage.reason().map(|reason| reason.as_str()),
+        reason: settlement.stage.reason().map(Reason::as_str),
         created_at: settlement.created_at,
         updated_at: settlement.updated_at,
     }

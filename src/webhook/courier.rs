@@ -96,6 +96,8 @@ impl Courier {
 
     async fn attempt(&self, due: &Due) -> store::Result<()> {
         let attempted = self.post(due).await;
+        // What is told is on record already.
+        self.store.note_webhook(due, &attempted).await?;
         let (endpoint, id, attempts) = (&self.endpoint.id, &due.message_id, due.attempts);
         match &attempted {
             Attempted::Delivered => observe::webhook_delivered(endpoint, id, attempts),
@@ -104,7 +106,7 @@ impl Courier {
             }
             Attempted::Dead { problem } => observe::webhook_dead(endpoint, id, attempts, problem),
         }
-        self.store.note_webhook(due, &attempted).await
+        Ok(())
     }
 
     async fn post(&self, due: &Due) -> Attempted {

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The gates and the ways to read what they ask for.
 pub struct Gates {
-    gates: Vec<Gate>,
+    any_of: Vec<Gate>,
     fail_open: bool,
     keep: Duration,
     networks: BTreeMap<Network, Arc<dyn Balances>>,
@@ -42,7 +42,7 @@ impl Gates {
         clock: Clock,
     ) -> Self {
         Self {
-            gates: rules.gates.clone(),
+            any_of: rules.gates.clone(),
             fail_open: rules.gate_fail_open,
             keep: rules.gate_cache,
             networks,
@@ -53,11 +53,11 @@ impl Gates {
 
     /// Lets whoever passes any gate in. A payer on one family of networks holds nothing on another.
     pub(super) async fn admit(&self, network: &Network, payer: &str) -> Result<(), Rejection> {
-        if self.gates.is_empty() {
+        if self.any_of.is_empty() {
             return Ok(());
         }
         let mut is_unknown = false;
-        for (index, gate) in self.gates.iter().enumerate() {
+        for (index, gate) in self.any_of.iter().enumerate() {
             if gate.network.family() != network.family() {
                 continue;
             }

@@ -7,13 +7,13 @@ use serde_json::json;
 use sqlx::Connection;
 
 use super::{NEXT_SECRET, SECRET, assert_signed, of_type, told, types};
-use crate::harness::binary::Binary;
+use crate::harness::binary::{self, Binary};
 use crate::harness::chain::{Sandbox, USDC, WEALTH};
 use crate::harness::facilitator::{Facilitator, Process, Settings};
 use crate::harness::oracle::{Payment, eventually, success};
 use crate::harness::postgres;
 use crate::harness::receiver::Receiver;
-use crate::harness::world::{World, transferCall};
+use crate::harness::world::{PAYEE, World, transferCall};
 
 #[tokio::test]
 async fn a_settlement_is_told_to_a_receiver_that_fails_first_under_one_id() {
@@ -177,9 +177,57 @@ async fn a_message_nobody_takes_is_given_up_in_sight_and_keeps_nothing_else_wait
             .fetch_all(&mut database)
             .await
             .expect("rows");
-    let dead = ("dead".to_owned(), 3, Some("HTTP 503".to_owned()));
-    assert_eq!(rows, [dead, ("delivered".to_owned(), 1, None)]);
+    let given_up = ("dead".to_owned(), 3, Some("HTTP 503".to_owned()));
+    assert_eq!(rows, [given_up, ("delivered".to_owned(), 1, None)]);
     assert_eq!(deaf.posted().len(), 3);
+
+    let listed = command(&settings, "list").await;
+    assert!(listed.starts_with("0 wait; 1 were given up\n"), "{listed}");
+    assert!(listed.contains("payment.settled") && listed.contains("3 attempts  HTTP 503"));
+    assert_eq!(
+        command(&settings, "retry").await,
+        "1 messages are sent again\n"
+    );
+    let posted = deaf.heard(4).await;
+    assert_eq!(posted[3].text, posted[0].text);
+}
+
+async fn command(settings: &Settings, name: &str) -> String {
+    let output = binary::run(settings.path(), &settings.pairs(), &["webhooks", name]).await;
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[tokio::test]
+async fn answers_that_change_nothing_are_told_to_those_who_ask_for_them() {
+    let receiver = Receiver::start().await;
+    let url = receiver.url();
+    let world = World::with(|s| {
+        told(s, &url)
+            .set("WEBHOOK_EVENTS", "verify.after,verify.failed,settle.failed")
+            .set("SETTLE_PAYTO_ALLOWLIST", &PAYEE.to_string())
+    });
+    let world = world.await;
+    let good = world.eip3009(|_| {});
+    let mut bad = good.clone();
+    bad["paymentRequirements"]["payTo"] = USDC.to_string().into();
+
+    world.client.verify(&good).await;
+    let posted = receiver.heard(1).await;
+    assert_eq!(types(&posted), ["verify.after"]);
+    let payer = &good["paymentPayload"]["payload"]["authorization"]["from"];
+    assert_eq!(posted[0].json()["data"]["payer"], *payer);
+
+    world.client.verify(&bad).await;
+    receiver.heard(2).await;
+    world.client.settle(&bad).await;
+    let posted = receiver.heard(3).await;
+    assert_eq!(types(&posted[1..]), ["verify.failed", "settle.failed"]);
+    for one in &posted[1..] {
+        assert_signed(one, SECRET);
+        assert_eq!(one.json()["data"]["reason"], "policy_pay_to_not_allowed");
+    }
+    world.close().await;
 }
 
 #[tokio::test]
