@@ -19,6 +19,7 @@ mod value;
 pub mod variables;
 mod webhooks;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -228,12 +229,17 @@ pub struct SvmNetwork {
     /// Where the URLs came from, for the log: `explicit`, `helius`, `public`.
     pub rpc_source: &'static str,
     pub assets: Vec<SvmAsset>,
+    /// Token-2022 extensions that change what the payee gets, and are accepted of these mints all the same.
+    pub extensions: SvmExtensions,
     /// Whether assets that are not listed may be paid with.
     pub any_asset: bool,
     pub block_time: Duration,
     /// Most that one signer may spend on this network in a UTC day, lamports.
     pub daily_spend_cap: u128,
 }
+
+/// Extensions by mint, by name or number.
+pub type SvmExtensions = BTreeMap<Pubkey, BTreeSet<String>>;
 
 /// A token that may be paid with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -257,8 +263,8 @@ pub struct SvmPolicy {
     /// Most signatures that a transaction may require, ours among them: each costs 5 000 lamports.
     pub max_required_signatures: u8,
     pub smart_wallets: SmartWallets,
-    /// Token-2022 extensions that change what the payee gets, and are accepted all the same.
-    pub token_2022_extensions: Vec<String>,
+    /// Whether address lookup tables are read; messages that use one are refused otherwise.
+    pub lookup_tables: bool,
 }
 
 /// Whose wallet programs may be run in a payment.

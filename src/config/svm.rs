@@ -1,10 +1,14 @@
 //! The Solana networks to serve: which, over which nodes, with which tokens, and what the sponsor agrees to.
 
+use std::collections::BTreeSet;
+
+use solana_pubkey::Pubkey;
+
 use super::networks::Catalogue;
 use super::networks::svm::Facts;
 use super::reader::Reader;
 use super::value::{self, Parsed};
-use super::{SmartWallets, Svm, SvmAsset, SvmNetwork, SvmPolicy, variables};
+use super::{SmartWallets, Svm, SvmAsset, SvmExtensions, SvmNetwork, SvmPolicy, variables};
 use crate::secret::Secret;
 
 /// What the replaced systems served where nobody said.
@@ -22,10 +26,13 @@ pub const TOKEN_2022_EXTENSIONS: [&str; 9] = [
     "pausable",
 ];
 
+const EXTENSIONS: &str = "SVM_TOKEN_2022_EXTENSIONS";
+
 /// What holds for every network.
 struct Shared {
     helius: Option<Secret>,
     any_asset: bool,
+    extensions: SvmExtensions,
 }
 
 /// Reads everything about Solana. Keys stay empty where none is given: whether one is needed is decided elsewhere.
@@ -34,13 +41,15 @@ pub(super) fn read(reader: &mut Reader<'_>, catalogue: &Catalogue) -> Svm {
     let shared = Shared {
         helius: reader.secret("HELIUS_API_KEY", value::api_key),
         any_asset: reader.value("SVM_ANY_ASSET", value::flag),
+        extensions: extensions(reader),
     };
     let selected = selected(reader, catalogue);
     refuse_unknown_names(reader, catalogue);
-    let networks = selected
+    let networks: Vec<_> = selected
         .into_iter()
         .map(|facts| network(reader, facts, &shared))
         .collect();
+    refuse_unknown_mints(reader, &networks, &shared);
     let policy = policy(reader);
     Svm {
         keys,
@@ -137,6 +146,7 @@ fn network(reader: &mut Reader<'_>, facts: Facts, shared: &Shared) -> SvmNetwork
         send_urls: send_urls.unwrap_or_default(),
         rpc_source,
         assets: assets(reader, &facts),
+        extensions: joined(facts.extensions, &shared.extensions),
         any_asset: shared.any_asset,
         daily_spend_cap: spend_cap.unwrap_or(facts.daily_spend_cap),
         network: facts.network,
@@ -187,8 +197,51 @@ fn assets(reader: &mut Reader<'_>, facts: &Facts) -> Vec<SvmAsset> {
     assets
 }
 
+/// What the operator accepts of single mints. One that is named twice is accepted with all that is said about it.
+fn extensions(reader: &mut Reader<'_>) -> SvmExtensions {
+    let entries = reader.each(EXTENSIONS, permission).unwrap_or_default();
+    let mut extensions = SvmExtensions::new();
+    for (mint, names) in entries {
+        extensions.entry(mint).or_default().extend(names);
+    }
+    extensions
+}
+
+fn joined(mut listed: SvmExtensions, added: &SvmExtensions) -> SvmExtensions {
+    for (mint, names) in added {
+        listed
+            .entry(*mint)
+            .or_default()
+            .extend(names.iter().cloned());
+    }
+    listed
+}
+
+/// A permission for a token that nobody can pay with is a typing error.
+fn refuse_unknown_mints(reader: &mut Reader<'_>, networks: &[SvmNetwork], shared: &Shared) {
+    let assets = || networks.iter().flat_map(|network| &network.assets);
+    for mint in shared.extensions.keys() {
+        let is_known = shared.any_asset || assets().any(|asset| asset.mint == *mint);
+        if !is_known && !networks.is_empty() {
+            let message = format!("names {mint}, which is no asset of the networks served");
+            reader.problem(EXTENSIONS, message);
+        }
+    }
+}
+
+/// A mint and the extensions that are accepted of it.
+fn permission(text: &str) -> Parsed<(Pubkey, BTreeSet<String>)> {
+    let Some((mint, names)) = text.split_once(':') else {
+        return Err(format!(
+            "must be a mint, a colon, and extensions joined by +, not {}",
+            value::quote(text)
+        ));
+    };
+    let names = names.split('+').map(|name| extension(name.trim()));
+    Ok((value::pubkey(mint.trim())?, names.collect::<Parsed<_>>()?))
+}
+
 fn policy(reader: &mut Reader<'_>) -> SvmPolicy {
-    let extensions = reader.each("SVM_TOKEN_2022_EXTENSIONS", extension);
     SvmPolicy {
         max_compute_units: reader.value("SVM_MAX_COMPUTE_UNITS", |text| {
             value::whole(text, 1, 1_400_000)
@@ -203,7 +256,7 @@ fn policy(reader: &mut Reader<'_>) -> SvmPolicy {
             value::whole(text, 2, 12)
         }),
         smart_wallets: reader.value("SVM_SMART_WALLETS", smart_wallets),
-        token_2022_extensions: extensions.unwrap_or_default(),
+        lookup_tables: reader.value("SVM_LOOKUP_TABLES", value::flag),
     }
 }
 
@@ -221,7 +274,8 @@ fn smart_wallets(text: &str) -> Parsed<SmartWallets> {
     }
 }
 
-fn extension(text: &str) -> Parsed<String> {
+/// A name or number of an extension.
+pub(super) fn extension(text: &str) -> Parsed<String> {
     if TOKEN_2022_EXTENSIONS.contains(&text) || text.parse::<u16>().is_ok() {
         return Ok(text.to_owned());
     }

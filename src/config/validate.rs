@@ -167,11 +167,15 @@ fn tell_about_sponsoring(reader: &mut Reader<'_>, config: &Config) {
     if config.svm.networks.is_empty() {
         return;
     }
-    let extensions = config.svm.policy.token_2022_extensions.join(", ");
-    if !extensions.is_empty() {
-        reader.note(format!(
-            "WARNING: SVM_TOKEN_2022_EXTENSIONS: mints with {extensions} may give the payee less than was paid, or take it back."
-        ));
+    for network in &config.svm.networks {
+        for (mint, extensions) in &network.extensions {
+            let extensions: Vec<&str> = extensions.iter().map(String::as_str).collect();
+            reader.note(format!(
+                "WARNING: on {} the mint {mint} is accepted with {}: it may give the payee less than was paid, or take it back.",
+                network.name,
+                extensions.join(", ")
+            ));
+        }
     }
 }
 

@@ -187,7 +187,7 @@ pub const ALL: &[Variable] = {
         Evm.unset("EVM_DAILY_SPEND_CAP_<NAME>", "Most that one key may spend on gas in a UTC day, in native units such as `0.1`. Unset: by network."),
 
         Svm.unset("SVM_NETWORKS", "Networks to serve, comma-separated: names from `config/networks.toml`, or their ids. Unset: `solana-devnet` where `SVM_PRIVATE_KEY` is set, else none. Set to nothing: none."),
-        Svm.secret("SVM_PRIVATE_KEY", "Keypair that pays the fees: 64 bytes in base58, several comma-separated, or one as the JSON array that Solana's tools write."),
+        Svm.secret("SVM_PRIVATE_KEY", "Keypair that pays the fees: 64 bytes in base58, several comma-separated, or one as the JSON array that Solana's tools write. Of several, `/supported` shows one after the other, ten minutes each, as long as it can pay."),
         Svm.secret("HELIUS_API_KEY", "Reaches networks through Helius where no URL is given."),
         Svm.secret("SVM_RPC_URL_<NAME>", "Nodes to read from and send to, comma-separated, best first. `<NAME>` is the network's name in upper case with `_`: `SOLANA_DEVNET`."),
         Svm.secret("SVM_SEND_URL_<NAME>", "Nodes that signed transactions go to instead, comma-separated."),
@@ -199,7 +199,8 @@ pub const ALL: &[Variable] = {
         Svm.default("SVM_MAX_PRIORITY_FEE_LAMPORTS", "100000", "Most that units and price may come to together, lamports: what one payment can cost beyond its signatures."),
         Svm.default("SVM_MAX_REQUIRED_SIGNATURES", "3", "Most signatures that a payment may need, ours among them; each costs 5000 lamports."),
         Svm.default("SVM_SMART_WALLETS", "off", "`on`: payments out of smart wallets (Squads, Swig, SPL Governance, Metaplex Core), which are judged by simulation. Or the addresses of the wallet programs that may run, comma-separated."),
-        Svm.unset("SVM_TOKEN_2022_EXTENSIONS", "Extensions of Token-2022 mints that may change what the payee gets and are accepted all the same, comma-separated, such as `permanent_delegate`, or by number. PYUSD and its like have some. Unset: none."),
+        Svm.default("SVM_LOOKUP_TABLES", "true", "`false`: payments that take accounts from address lookup tables are refused. Reading the tables costs one more read."),
+        Svm.unset("SVM_TOKEN_2022_EXTENSIONS", "Mints of Token-2022 whose extensions may change what the payee gets, and are accepted all the same: `mint:extension+extension`, comma-separated, the extensions by name, such as `permanent_delegate`, or by number. PYUSD and its like have some. Unset: none."),
 
         Logging.default("LOG_FORMAT", "pretty", "`pretty` for people, `json` for machines."),
         Logging.default("RUST_LOG", "info", "What is logged, such as `info,x402_facilitator=debug`."),

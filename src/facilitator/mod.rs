@@ -7,6 +7,7 @@ pub mod limits;
 mod notice;
 pub mod policy;
 mod readiness;
+mod reference;
 mod settle;
 mod verify;
 mod view;
@@ -81,7 +82,7 @@ impl Facilitator {
     }
 
     pub fn supported(&self) -> SupportedResponse {
-        self.parts.schemes.supported()
+        self.parts.schemes.supported(self.parts.clock.now())
     }
 
     /// What is on record under an id, a payment key or a transaction, as far as it is the caller's business.
@@ -105,8 +106,7 @@ impl Facilitator {
         if reference.chars().any(char::is_control) {
             return Ok(Vec::new());
         }
-        // Ids, keys and hashes are written in lower case; people copy them as some tool shows them.
-        let reference = reference.to_lowercase();
+        let reference = reference::as_recorded(reference);
         if let Some(one) = self.parts.store.get(&reference).await? {
             return Ok(vec![one]);
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::delivery::DeliveryClaim;
-use super::limits::{Kind, Parties, Reserved};
-use super::verify::{Judged, is_same, refuse_by_policy, refuse_expired};
+use super::limits::{Kind, Parties};
+use super::verify::{Judged, is_same, payer_of, refuse_by_policy, refuse_expired};
 use super::{Answer, Facilitator, Outcome, Request, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
@@ -66,14 +66,14 @@ impl Facilitator {
     ) -> Result<Outcome, Refusal> {
         let Judged { checked, refused } = self.check(payment, request.caller, Kind::Settle)?;
         let identity = checked.identity().clone();
-        let waiter = Waiter {
+        let mut waiter = Waiter {
             request,
             payer: identity.payer.clone(),
             expired: checked.expired(),
             deadline,
         };
         if let Some(row) = self.on_record(&identity).await? {
-            return Ok(self.join(&row, &identity, &waiter).await);
+            return Ok(self.join(&row, &identity, &mut waiter).await);
         }
         refuse_by_policy(refused)?;
         refuse_expired(checked.as_ref())?;
@@ -81,11 +81,11 @@ impl Facilitator {
             return Err(Refusal::Unavailable("shutting down".to_owned()));
         }
         let parties = Parties::of(payment, &identity.payer, request.caller);
-        let (verified, reserved) = match self.accept(checked, payment, &parties, deadline).await {
+        let (verified, paid) = match self.accept(checked, payment, &parties, deadline).await {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 return match self.on_record_meanwhile(&refusal, &identity).await? {
-                    Some(row) => Ok(self.join(&row, &identity, &waiter).await),
+                    Some(row) => Ok(self.join(&row, &identity, &mut waiter).await),
                     None => Err(refusal),
                 };
             }
@@ -94,35 +94,37 @@ impl Facilitator {
             caller: request.caller.as_str(),
             wire_network: &payment.wire_network,
             deadline,
+            quotas: &self.parts.limits.quotas(&paid),
         };
         match verified.enqueue(&self.parts.store, asked).await {
             Ok(Enqueued::First(id)) => {
+                self.parts.limits.payer_settles(&paid);
                 observe::enqueued(&payment.requirements.network, &id, &identity.payment_key);
                 self.parts.hooks.reached(Point::Enqueued).await;
-                Ok(self.wait(&id, &waiter).await)
+                Ok(self.wait(&id, &mut waiter).await)
             }
             // Somebody was first while we verified.
-            Ok(Enqueued::Known) => {
-                self.parts.limits.give_back(reserved).await;
-                match self.on_record(&identity).await? {
-                    Some(row) => Ok(self.join(&row, &identity, &waiter).await),
-                    None => Err(Refusal::Unavailable(
-                        "the queue was full; try again".to_owned(),
-                    )),
-                }
+            Ok(Enqueued::Known) => match self.on_record(&identity).await? {
+                Some(row) => Ok(self.join(&row, &identity, &mut waiter).await),
+                None => Err(Refusal::Unavailable(
+                    "the queue was full; try again".to_owned(),
+                )),
+            },
+            Ok(Enqueued::UsedUp(quota)) => {
+                Err(Refusal::Rejected(self.parts.limits.used_up(&quota)))
             }
             Err(cause) => Err(unavailable(&cause)),
         }
     }
 
-    /// Asks about a new payment, between a look at the limits and taking from them.
-    async fn accept(
+    /// Asks about a new payment for which there is room by the limits.
+    async fn accept<'a>(
         &self,
         checked: Box<dyn Checked>,
         payment: &Payment,
-        parties: &Parties<'_>,
+        parties: &Parties<'a>,
         deadline: UnixMillis,
-    ) -> Result<(Verified, Reserved), Refusal> {
+    ) -> Result<(Verified, Parties<'a>), Refusal> {
         self.parts.limits.room(parties).await?;
         let patience = self.parts.clock.now().until(deadline);
         let asked = self.ask(checked, payment, parties.caller(), Kind::Settle);
@@ -132,11 +134,19 @@ impl Facilitator {
             ));
         };
         let verified = verified?;
-        let reserved = self.parts.limits.reserve(parties).await?;
-        Ok((verified, reserved))
+        let paid = parties.paid_by(verified.payer());
+        if !parties.knows_payer() {
+            self.parts.limits.room(&paid).await?;
+        }
+        Ok((verified, paid))
     }
 
-    async fn join(&self, row: &Settlement, identity: &Identity, waiter: &Waiter<'_>) -> Outcome {
+    async fn join(
+        &self,
+        row: &Settlement,
+        identity: &Identity,
+        waiter: &mut Waiter<'_>,
+    ) -> Outcome {
         if is_same(row, identity) {
             self.wait(&row.id, waiter).await
         } else {
@@ -145,7 +155,7 @@ impl Facilitator {
     }
 
     /// Waits for the outcome until the deadline. The settlement goes on whether or not anybody waits.
-    async fn wait(&self, id: &str, waiter: &Waiter<'_>) -> Outcome {
+    async fn wait(&self, id: &str, waiter: &mut Waiter<'_>) -> Outcome {
         let bell = self.parts.store.settlement_bell(id);
         let delivery = Delivery::new(
             waiter.request.caller.as_str(),
@@ -159,6 +169,7 @@ impl Facilitator {
             let is_late = now >= waiter.deadline;
             match self.parts.store.get(id).await {
                 Ok(Some(row)) => {
+                    waiter.payer = payer_of(&row, &waiter.payer);
                     submitted = row.stage.transaction().map(ToOwned::to_owned).or(submitted);
                     if let Some(outcome) = self.conclude(&row, waiter, &mut claim, is_late).await {
                         return outcome;

@@ -70,7 +70,11 @@ impl Facilitator {
         room.map_err(Refusal::Rejected)?;
         match self.ask(checked, payment, caller, Kind::Verify).await {
             Ok(verified) => {
-                limits.payer_verified(&parties);
+                let payer = parties.paid_by(verified.payer());
+                let counted = limits.payer_verified(&payer);
+                if !parties.knows_payer() {
+                    counted.map_err(Refusal::Rejected)?;
+                }
                 Ok(verified.payer().to_owned())
             }
             Err(refusal) => match self.on_record_meanwhile(&refusal, &identity).await? {
@@ -181,22 +185,31 @@ pub(super) fn is_same(row: &Settlement, identity: &Identity) -> bool {
     row.fingerprint == identity.fingerprint && row.proof == identity.proof
 }
 
+/// Who pays, in every answer about a row. The row names whoever the chain was seen to take the money from: a smart wallet, where the request only
+/// shows its key holder. The same address keeps the spelling of the request.
+pub(super) fn payer_of(row: &Settlement, written: &str) -> String {
+    if row.payer.eq_ignore_ascii_case(written) {
+        written.to_owned()
+    } else {
+        row.payer.clone()
+    }
+}
+
 /// A payment on record is valid while its success is still owed to somebody.
 fn verdict_on_record(
     row: &Settlement,
     identity: &Identity,
     expired: Reason,
 ) -> Result<String, Rejection> {
-    let payer = identity.payer.clone();
+    if !is_same(row, identity) {
+        return Err(Rejection::new(Reason::DuplicateSettlement)
+            .because("another payment with this nonce is on record")
+            .of(identity.payer.clone()));
+    }
+    let payer = payer_of(row, &identity.payer);
     let reject = |reason: Reason, message: &str| {
         Err(Rejection::new(reason).because(message).of(payer.clone()))
     };
-    if !is_same(row, identity) {
-        return reject(
-            Reason::DuplicateSettlement,
-            "another payment with this nonce is on record",
-        );
-    }
     match &row.stage {
         // `find` leaves released rows out; one that is released between two reads frees its key.
         Stage::Queued { .. }

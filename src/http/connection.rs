@@ -23,6 +23,7 @@ use tower::ServiceExt;
 
 use super::activity::{Activity, Patience};
 use super::auth::Peer;
+use super::seats::Crowd;
 
 /// How long a connection may wait for its next request. Longer than the 60 s of common load balancers, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -84,8 +85,10 @@ pub(super) async fn serve(
         activity: activity.clone(),
     };
     let answering = activity.clone();
+    let crowd = ends.crowded.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(Crowd(crowd.clone()));
         answer(router.clone(), answering.clone(), request)
     });
     let patience = Patience {

@@ -14,6 +14,7 @@ use super::auth;
 use super::endpoint::Endpoint;
 use super::error::{self, Problem};
 use super::router::App;
+use super::seats::Crowd;
 use crate::facilitator::{self, Caller, Scope};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -21,6 +22,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 /// How long that may take: the seat is wanted by others.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long a body is waited for while seats are scarce.
+const CROWDED: Duration = Duration::from_secs(2);
 
 /// A call of `/verify` or `/settle`: admitted, and its body read whole.
 #[derive(Debug)]
@@ -51,7 +54,12 @@ impl FromRequest<App> for Call {
             Ok(call) => Ok(call),
             Err(problem) => {
                 let left = deadline.saturating_duration_since(Instant::now());
-                linger(&parts.headers, body, left.min(LINGER)).await;
+                let time = if problem == Problem::BodyTooSlow {
+                    Duration::ZERO
+                } else {
+                    left.min(LINGER)
+                };
+                linger(&parts.headers, body, time).await;
                 Err(error::problem(endpoint(&parts), problem))
             }
         }
@@ -95,9 +103,19 @@ async fn read(
         return Err(Problem::Forbidden { scope });
     }
     let idempotency_key = idempotency_key(&parts.headers)?;
-    let body = timeout_at(deadline, read_body(body, app.body_limits.bytes))
-        .await
-        .map_err(|_| Problem::BodyTooSlow)??;
+    let crowd = parts.extensions.get::<Crowd>().cloned();
+    let crowded = async {
+        match crowd {
+            Some(crowd) => crowd.lasts(CROWDED).await,
+            None => std::future::pending().await,
+        }
+    };
+    let body = tokio::select! {
+        read = timeout_at(deadline, read_body(body, app.body_limits.bytes)) => {
+            read.map_err(|_| Problem::BodyTooSlow)??
+        }
+        () = crowded => return Err(Problem::BodyTooSlow),
+    };
     Ok(Call {
         body,
         caller,

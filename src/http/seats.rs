@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::sleep;
 
 use crate::config::{Cidr, Server};
 
@@ -31,6 +33,26 @@ struct Taken {
     all: usize,
     /// Never larger than `all`.
     by_address: HashMap<IpAddr, usize>,
+}
+
+/// Whether seats are scarce, as a request may ask.
+#[derive(Debug, Clone)]
+pub(super) struct Crowd(pub(super) watch::Receiver<bool>);
+
+impl Crowd {
+    /// Ends once seats have been scarce for so long at a stretch.
+    pub(super) async fn lasts(mut self, time: Duration) {
+        loop {
+            // Nobody is left who could fill the seats.
+            if self.0.wait_for(|crowded| *crowded).await.is_err() {
+                return std::future::pending().await;
+            }
+            tokio::select! {
+                () = sleep(time) => return,
+                _ = self.0.wait_for(|crowded| !*crowded) => {}
+            }
+        }
+    }
 }
 
 /// One connection's place, until dropped.

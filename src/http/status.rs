@@ -123,6 +123,7 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | R::TransactionFailed
         | R::PostSettlementTransferNotConfirmed
         | R::InvalidExactSvmAltResolutionNotAvailable
+        | R::InvalidExactSvmAltResolutionFailed
         | R::InvalidExactSvmFeePayerNotIsolated
         | R::InvalidExactSvmProgramNotAllowed
         | R::InvalidExactSvmUnsupportedComputeBudget
@@ -132,7 +133,6 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | R::InvalidExactSvmComputeUnitsTooHigh
         | R::InvalidExactSvmPriorityFeeTooHigh
         | R::InvalidExactSvmSmartWalletSimulationFailed
-        | R::InvalidExactSvmCannotDeriveDestination
         | R::InvalidExactSvmNoTransferInSimulation
         | R::InvalidExactSvmTransferMismatch
         | R::InvalidExactSvmMultipleMatchingTransfers => StatusCode::OK,

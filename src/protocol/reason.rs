@@ -154,6 +154,7 @@ reasons! {
     PostSettlementTransferNotConfirmed = "post_settlement_transfer_not_confirmed",
     // Exact on Solana, from smart wallets; the first two are about every transaction.
     InvalidExactSvmAltResolutionNotAvailable = "invalid_exact_svm_smart_wallet_alt_resolution_not_available",
+    InvalidExactSvmAltResolutionFailed = "invalid_exact_svm_smart_wallet_alt_resolution_failed",
     InvalidExactSvmFeePayerNotIsolated = "invalid_exact_svm_smart_wallet_fee_payer_not_isolated",
     InvalidExactSvmProgramNotAllowed = "invalid_exact_svm_smart_wallet_program_not_allowed",
     InvalidExactSvmUnsupportedComputeBudget = "invalid_exact_svm_smart_wallet_unsupported_compute_budget_instruction",
@@ -163,7 +164,6 @@ reasons! {
     InvalidExactSvmComputeUnitsTooHigh = "invalid_exact_svm_smart_wallet_compute_units_too_high",
     InvalidExactSvmPriorityFeeTooHigh = "invalid_exact_svm_smart_wallet_priority_fee_too_high",
     InvalidExactSvmSmartWalletSimulationFailed = "invalid_exact_svm_smart_wallet_simulation_failed",
-    InvalidExactSvmCannotDeriveDestination = "invalid_exact_svm_smart_wallet_cannot_derive_destination_ata",
     InvalidExactSvmNoTransferInSimulation = "invalid_exact_svm_smart_wallet_no_transfer_in_simulation",
     InvalidExactSvmTransferMismatch = "invalid_exact_svm_smart_wallet_transfer_mismatch",
     InvalidExactSvmMultipleMatchingTransfers = "invalid_exact_svm_smart_wallet_multiple_matching_transfers",

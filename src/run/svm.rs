@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::Shared;
 use crate::chain::Balances;
-use crate::chain::svm::{self, Chain, Lane, Ledger, Reads, Watcher};
+use crate::chain::svm::{self, Chain, FeePayers, Lane, Ledger, Reads, Watcher};
 use crate::config::{Svm, SvmNetwork};
 use crate::lifecycle::Lifecycle;
 use crate::protocol::Network;
@@ -22,40 +22,38 @@ pub(super) struct Family {
 
 impl Family {
     pub(super) fn new(config: &Svm, shared: &Shared) -> anyhow::Result<Self> {
+        let read = |key| {
+            let key = Local::parse(key).context("reading SVM_PRIVATE_KEY")?;
+            Ok(Arc::new(key) as Arc<dyn Signer>)
+        };
+        let signers = config.keys.iter().map(read);
+        let signers = signers.collect::<anyhow::Result<Vec<_>>>()?;
         let chain = |network: &SvmNetwork| {
             let rpc = Arc::new(svm::connect(network, shared.client.clone()));
             Arc::new(Chain {
                 config: network.clone(),
                 reads: Arc::new(Reads::new(Arc::clone(&rpc))),
                 rpc,
+                fee_payers: Arc::new(FeePayers::new(signers.iter().map(|one| one.address()))),
                 store: shared.store.clone(),
                 clock: shared.clock.clone(),
                 hooks: Arc::clone(&shared.hooks),
             })
         };
-        let read = |key| {
-            let key = Local::parse(key).context("reading SVM_PRIVATE_KEY")?;
-            Ok(Arc::new(key) as Arc<dyn Signer>)
-        };
         Ok(Self {
             chains: config.networks.iter().map(chain).collect(),
-            signers: config
-                .keys
-                .iter()
-                .map(read)
-                .collect::<anyhow::Result<_>>()?,
+            signers,
             policy: Policy::from(&config.policy),
         })
     }
 
     pub(super) fn exact(&self) -> ExactSvm {
-        let fee_payers: Vec<_> = self.signers.iter().map(|signer| signer.address()).collect();
         let cluster = |chain: &Arc<Chain>| {
             let ledger = Arc::clone(&chain.reads) as Arc<dyn Ledger>;
             Cluster::new(
                 &chain.config,
                 self.policy.clone(),
-                fee_payers.clone(),
+                Arc::clone(&chain.fee_payers),
                 ledger,
             )
         };

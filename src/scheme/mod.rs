@@ -29,6 +29,9 @@ pub trait Scheme: Send + Sync {
     /// What `/supported` lists, versions 1 and 2.
     fn kinds(&self) -> Vec<SupportedKind>;
 
+    /// Called before each answer of `/supported`, for schemes whose kinds take turns.
+    fn turn(&self, _now: UnixMillis) {}
+
     /// Extension ids that it honours.
     fn extensions(&self) -> Vec<&'static str>;
 
@@ -99,7 +102,8 @@ impl Rejection {
 
     #[must_use]
     pub fn of(mut self, payer: impl Into<String>) -> Self {
-        self.payer = Some(payer.into());
+        // Where only the chain can tell, nobody is named: no name is not an empty one.
+        self.payer = Some(payer.into()).filter(|payer| !payer.is_empty());
         self
     }
 }

@@ -17,9 +17,10 @@ impl Registry {
     }
 
     /// What `/supported` answers.
-    pub fn supported(&self) -> SupportedResponse {
+    pub fn supported(&self, now: UnixMillis) -> SupportedResponse {
         let mut signers: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for scheme in &self.0 {
+            scheme.turn(now);
             let families: BTreeSet<String> = scheme
                 .networks()
                 .iter()

@@ -1,7 +1,7 @@
 //! A payment that was verified: the only thing that can be enqueued.
 
 use crate::protocol::{Amount, Network};
-use crate::store::{self, Enqueued, NewSettlement, Store};
+use crate::store::{self, Enqueued, NewSettlement, Quota, Store};
 
 /// What names a payment and what a repeated request must share with the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,14 +94,15 @@ impl Verified {
             deadline: request.deadline,
             expires_at: terms.expires_at,
         };
-        store.enqueue(new).await
+        store.enqueue(new, request.quotas).await
     }
 }
 
-/// Who asks, and until when they wait.
+/// Who asks, until when they wait, and what they may have in a day.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     pub caller: &'a str,
     pub wire_network: &'a str,
     pub deadline: crate::clock::UnixMillis,
+    pub quotas: &'a [Quota],
 }

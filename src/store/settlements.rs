@@ -1,7 +1,9 @@
 //! Settlements as requests see them: insert once, look up, deliver once, give up.
 
+use sqlx::AnyConnection;
+
 use super::row::{Settlement, settlement_columns};
-use super::{Result, Store, new_id};
+use super::{Quota, Result, Store, new_id};
 use crate::clock::UnixMillis;
 use crate::protocol::{Amount, Network, Reason};
 
@@ -35,6 +37,8 @@ pub enum Enqueued {
     First(String),
     /// The payment key is on record already.
     Known,
+    /// Not inserted, for today's number of this quota is used up.
+    UsedUp(Quota),
 }
 
 /// One caller being told the success.
@@ -58,9 +62,37 @@ impl Delivery {
 }
 
 impl Store {
-    /// Inserts the payment unless its key is on record: the unique payment key decides who is first.
-    pub async fn enqueue(&self, new: NewSettlement) -> Result<Enqueued> {
-        let id = new_id();
+    /// Inserts the payment unless its key is on record: the unique payment key decides who is first. It counts against every quota in the same
+    /// transaction, so that whoever finds a quota used up also finds the payments that used it.
+    pub async fn enqueue(&self, new: NewSettlement, quotas: &[Quota]) -> Result<Enqueued> {
+        let (id, network) = (new_id(), new.network.clone());
+        if quotas.is_empty() {
+            let mut connection = self.pool.acquire().await?;
+            if !self.insert(&mut connection, &id, new).await? {
+                return Ok(Enqueued::Known);
+            }
+            self.ring_queue(network.as_str());
+            return Ok(Enqueued::First(id));
+        }
+        let mut tx = self.begin().await?;
+        if !self.insert(&mut tx, &id, new).await? {
+            return Ok(Enqueued::Known);
+        }
+        if let Some(quota) = self.count(&mut tx, quotas).await? {
+            tx.rollback().await?;
+            return Ok(Enqueued::UsedUp(quota));
+        }
+        tx.commit().await?;
+        self.ring_queue(network.as_str());
+        Ok(Enqueued::First(id))
+    }
+
+    async fn insert(
+        &self,
+        connection: &mut AnyConnection,
+        id: &str,
+        new: NewSettlement,
+    ) -> Result<bool> {
         let now = self.now();
         let inserted = sqlx::query(
             "insert into settlements (id, payment_key, fingerprint, proof, caller, scheme, network, wire_network, asset, payer, \
@@ -68,7 +100,7 @@ impl Store {
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'queued', $18, $18, 0, $19) \
              on conflict do nothing",
         )
-        .bind(&id)
+        .bind(id)
         .bind(new.payment_key)
         .bind(new.fingerprint)
         .bind(new.proof)
@@ -87,13 +119,9 @@ impl Store {
         .bind(new.deadline.0)
         .bind(now)
         .bind(new.expires_at)
-        .execute(&self.pool)
+        .execute(connection)
         .await?;
-        if inserted.rows_affected() == 0 {
-            return Ok(Enqueued::Known);
-        }
-        self.ring_queue(new.network.as_str());
-        Ok(Enqueued::First(id))
+        Ok(inserted.rows_affected() == 1)
     }
 
     /// The live row of a payment key; a released one does not count.

@@ -1,7 +1,10 @@
 //! Who may want our gas or a free ride: every row of the attack list that a payer, a token or a factory can try.
 
 mod factories;
+mod loot;
+mod mints;
 mod payers;
+mod sponsor;
 mod tokens;
 
 use alloy::primitives::Address;

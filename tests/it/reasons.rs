@@ -7,13 +7,14 @@ mod payment;
 mod policy;
 mod settling;
 mod shapes;
+mod svm;
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use x402_facilitator::protocol::Reason;
 
 use crate::harness::http::Answer;
-use crate::harness::world::World;
+use crate::harness::world::{Version, World};
 
 /// How a reason is provoked.
 enum Way {
@@ -25,12 +26,20 @@ enum Way {
     OnChain(BoxFuture<'static, (World, Value)>),
     /// By what happens to a service while it settles; the scene checks the answer itself.
     Scene(BoxFuture<'static, ()>),
-    /// By a payment on Solana, which no deployment serves yet: the tests of `scheme::exact_svm` provoke it.
-    Unserved,
+    /// By a payment on Solana that fails without asking a node.
+    Solana(Version, svm::Flaw),
+    /// The same, where smart wallets may pay.
+    Wallet(svm::Flaw),
+    /// By a payment on Solana that only the ledger can refuse.
+    OnSolana(BoxFuture<'static, svm::Staged>),
 }
 
 fn on_chain(way: impl Future<Output = (World, Value)> + Send + 'static) -> Way {
     Way::OnChain(Box::pin(way))
+}
+
+fn on_solana(way: impl Future<Output = svm::Staged> + Send + 'static) -> Way {
+    Way::OnSolana(Box::pin(way))
 }
 
 fn scene(way: impl Future<Output = ()> + Send + 'static) -> Way {
@@ -41,6 +50,7 @@ fn scene(way: impl Future<Output = ()> + Send + 'static) -> Way {
 #[expect(clippy::too_many_lines, reason = "a new reason must ask for its way here")]
 fn way(reason: Reason) -> Way {
     use Reason as R;
+    use Version::{V1, V2};
     match reason {
         R::InvalidJson => Way::Envelope(door::cut_short),
         R::MissingParameters => Way::Envelope(door::without_requirements),
@@ -122,25 +132,51 @@ fn way(reason: Reason) -> Way {
         R::Eip2612AssetMismatch => Way::InProcess(payment::with_a_permit_for_another_asset),
         R::Eip2612SpenderNotPermit2 => Way::InProcess(payment::with_a_permit_for_another_spender),
         R::Eip2612DeadlineExpired => Way::InProcess(payment::with_a_permit_about_to_expire),
-        R::InvalidExactSvmUnsupportedScheme | R::InvalidExactSvmNetworkMismatch | R::NetworkMismatch
-        | R::InvalidExactSvmMissingFeePayer | R::InvalidExactSvmFeePayerNotManaged | R::FeePayerNotManagedByFacilitator
-        | R::InvalidExactSvmTransactionUndecodable | R::InvalidExactSvmExcessiveSigners | R::InvalidExactSvmFeePayerMismatch
-        | R::InvalidExactSvmSignature | R::InvalidExactSvmInstructionsLength | R::InvalidExactSvmComputeLimitInstruction
-        | R::InvalidExactSvmComputeLimitTooHigh | R::InvalidExactSvmComputePriceInstruction
-        | R::InvalidExactSvmComputePriceTooHigh | R::InvalidExactSvmNoTransferInstruction
-        | R::InvalidExactSvmFeePayerTransferringFunds | R::InvalidExactSvmMintMismatch | R::InvalidExactSvmRecipientMismatch
-        | R::InvalidExactSvmAmountMismatch | R::InvalidExactSvmUnknownFourthInstruction
-        | R::InvalidExactSvmUnknownFifthInstruction | R::InvalidExactSvmUnknownSixthInstruction
-        | R::InvalidExactSvmUnknownSeventhInstruction | R::InvalidExactSvmMemoCount | R::InvalidExactSvmMemoMismatch
-        | R::InvalidExactSvmTransactionSimulationFailed | R::TransactionSimulationFailed | R::InvalidExactSvmTransactionFailed
-        | R::TransactionFailed | R::PostSettlementTransferNotConfirmed | R::InvalidExactSvmAltResolutionNotAvailable
-        | R::InvalidExactSvmFeePayerNotIsolated | R::InvalidExactSvmProgramNotAllowed
-        | R::InvalidExactSvmUnsupportedComputeBudget | R::InvalidExactSvmMalformedComputeBudget
-        | R::InvalidExactSvmMalformedComputeLimit | R::InvalidExactSvmMalformedComputePrice
-        | R::InvalidExactSvmComputeUnitsTooHigh | R::InvalidExactSvmPriorityFeeTooHigh
-        | R::InvalidExactSvmSmartWalletSimulationFailed | R::InvalidExactSvmCannotDeriveDestination
-        | R::InvalidExactSvmNoTransferInSimulation | R::InvalidExactSvmTransferMismatch
-        | R::InvalidExactSvmMultipleMatchingTransfers => Way::Unserved,
+        R::InvalidExactSvmUnsupportedScheme => Way::Solana(V2, svm::payment::accepting_another_scheme),
+        R::InvalidExactSvmNetworkMismatch => Way::Solana(V2, svm::payment::accepting_another_network),
+        R::NetworkMismatch => Way::Solana(V1, svm::payment::accepting_another_network),
+        R::InvalidExactSvmMissingFeePayer => Way::Solana(V2, svm::payment::without_fee_payer),
+        R::InvalidExactSvmFeePayerNotManaged => Way::Solana(V2, svm::payment::for_a_strange_fee_payer),
+        R::FeePayerNotManagedByFacilitator => Way::Solana(V1, svm::payment::for_a_strange_fee_payer),
+        R::InvalidExactSvmTransactionUndecodable => Way::Solana(V2, svm::payment::naming_no_account),
+        R::InvalidExactSvmExcessiveSigners => Way::Solana(V2, svm::payment::by_four_signers),
+        R::InvalidExactSvmFeePayerMismatch => Way::Solana(V2, svm::payment::with_another_fee_payer),
+        R::InvalidExactSvmSignature => Way::Solana(V2, svm::payment::signed_by_another),
+        R::InvalidExactSvmAltResolutionNotAvailable => Way::Solana(V2, svm::payment::with_a_lookup_table),
+        R::InvalidExactSvmAltResolutionFailed => on_solana(svm::chain::table_that_is_nowhere()),
+        R::InvalidExactSvmInstructionsLength => Way::Solana(V2, svm::payment::of_eight_instructions),
+        R::InvalidExactSvmComputeLimitInstruction => Way::Solana(V2, svm::payment::without_unit_limit),
+        R::InvalidExactSvmComputeLimitTooHigh => Way::Solana(V2, svm::payment::of_too_many_units),
+        R::InvalidExactSvmComputePriceInstruction => Way::Solana(V2, svm::payment::without_unit_price),
+        R::InvalidExactSvmComputePriceTooHigh => Way::Solana(V2, svm::payment::at_too_high_a_unit_price),
+        R::InvalidExactSvmNoTransferInstruction => Way::Solana(V2, svm::payment::by_an_unchecked_transfer),
+        R::InvalidExactSvmFeePayerTransferringFunds => Way::Solana(V2, svm::payment::out_of_the_sponsors_account),
+        R::InvalidExactSvmMintMismatch => Way::Solana(V2, svm::payment::in_another_mint),
+        R::InvalidExactSvmRecipientMismatch => Way::Solana(V2, svm::payment::to_another),
+        R::InvalidExactSvmAmountMismatch => Way::Solana(V2, svm::payment::of_another_amount),
+        R::InvalidExactSvmUnknownFourthInstruction => Way::Solana(V2, svm::payment::with_an_unknown_fourth),
+        R::InvalidExactSvmUnknownFifthInstruction => Way::Solana(V2, svm::payment::with_an_unknown_fifth),
+        R::InvalidExactSvmUnknownSixthInstruction => Way::Solana(V2, svm::payment::with_an_unknown_sixth),
+        R::InvalidExactSvmUnknownSeventhInstruction => Way::Solana(V2, svm::payment::with_an_unknown_seventh),
+        R::InvalidExactSvmMemoCount => Way::Solana(V2, svm::payment::without_the_memo),
+        R::InvalidExactSvmMemoMismatch => Way::Solana(V2, svm::payment::with_another_memo),
+        R::InvalidExactSvmFeePayerNotIsolated => Way::Solana(V2, svm::payment::naming_the_sponsor_in_a_memo),
+        R::InvalidExactSvmTransactionSimulationFailed => on_solana(svm::chain::poor_payer(V2)),
+        R::TransactionSimulationFailed => on_solana(svm::chain::poor_payer(V1)),
+        R::InvalidExactSvmTransactionFailed => scene(svm::settling::tokens_gone_before_the_block(V2)),
+        R::TransactionFailed => scene(svm::settling::tokens_gone_before_the_block(V1)),
+        R::InvalidExactSvmProgramNotAllowed => Way::Wallet(svm::wallet::of_another_program),
+        R::InvalidExactSvmUnsupportedComputeBudget => Way::Wallet(svm::wallet::with_a_budget_of_another_kind),
+        R::InvalidExactSvmMalformedComputeBudget => Way::Wallet(svm::wallet::with_an_empty_budget),
+        R::InvalidExactSvmMalformedComputeLimit => Way::Wallet(svm::wallet::with_half_a_limit),
+        R::InvalidExactSvmMalformedComputePrice => Way::Wallet(svm::wallet::with_half_a_price),
+        R::InvalidExactSvmComputeUnitsTooHigh => Way::Wallet(svm::wallet::of_too_many_units),
+        R::InvalidExactSvmPriorityFeeTooHigh => Way::Wallet(svm::wallet::at_too_high_a_price),
+        R::InvalidExactSvmSmartWalletSimulationFailed => on_solana(svm::chain::poor_wallet()),
+        R::InvalidExactSvmNoTransferInSimulation => on_solana(svm::chain::idle_wallet()),
+        R::InvalidExactSvmTransferMismatch => on_solana(svm::chain::mean_wallet()),
+        R::InvalidExactSvmMultipleMatchingTransfers => on_solana(svm::chain::generous_wallet()),
+        R::PostSettlementTransferNotConfirmed => scene(svm::settling::wallet_changed_before_the_block()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::harness::mint::Mint;
 use crate::harness::npm;
 use crate::harness::oracle::{eventually, failure, success};
 use crate::harness::proxy::{ALWAYS, Fault, Proxy};
-use crate::harness::scene::{AMOUNT, Scene};
+use crate::harness::scene::{AMOUNT, Scene, WEALTH};
 use crate::harness::sign_svm::DEVNET;
 use crate::harness::svm_world::{SvmRequest, SvmWorld, settings};
 
@@ -120,10 +120,14 @@ async fn what_nodes_forget_is_sent_again() {
 async fn what_can_never_land_expires_and_is_pending_until_then() {
     let world = SvmWorld::with(Mint::token(), |it| it.set("SETTLE_TIMEOUT_MS", "1500")).await;
     let request = SvmRequest::new(&world).await;
+    let other = SvmRequest::new(&world).await;
+    let in_version_1 = world.terms.v1("solana-devnet", &other.transaction);
     world.ledger.swallow(1_000_000).await;
 
-    let pending = world.client.settle(&request.body).await;
-    assert_eq!(failure(&pending, "settlement_pending"), request.id);
+    for (request, body) in [(&request, &request.body), (&other, &in_version_1)] {
+        let pending = world.client.settle(body).await;
+        assert_eq!(failure(&pending, "settlement_pending"), request.id);
+    }
     world.ledger.expire_blockhash().await;
     // Past by the confirmed height; the finalized one, and what our row leaves for doubt, come later.
     sleep(Duration::from_secs(3)).await;
@@ -131,40 +135,64 @@ async fn what_can_never_land_expires_and_is_pending_until_then() {
     assert_eq!(failure(&pending, "settlement_pending"), request.id);
     world.ledger.advance_slots(200).await;
 
-    let expired = eventually("an end", || async {
-        let answer = world.client.settle(&request.body).await;
-        (answer.reason() != "settlement_pending").then_some(answer)
-    })
-    .await;
-    let reason = "invalid_exact_svm_transaction_failed";
-    assert_eq!(failure(&expired, reason), request.id);
+    for (request, body, reason) in [
+        (
+            &request,
+            &request.body,
+            "invalid_exact_svm_transaction_failed",
+        ),
+        (&other, &in_version_1, "transaction_failed"),
+    ] {
+        let expired = eventually("an end", || async {
+            let answer = world.client.settle(body).await;
+            (answer.reason() != "settlement_pending").then_some(answer)
+        })
+        .await;
+        assert_eq!(failure(&expired, reason), request.id);
+    }
     assert_eq!(world.received().await, 0);
     world.close().await;
 }
 
 #[tokio::test]
-async fn what_lands_with_an_error_has_failed() {
+async fn what_lands_with_an_error_has_failed_in_the_words_of_its_version() {
     let world = SvmWorld::new().await;
-    let request = SvmRequest::new(&world).await;
-    world.ledger.hold().await;
+    let payer = world.payer.key();
+    for v1 in [false, true] {
+        world.ledger.fund(&world.terms.mint, payer, WEALTH).await;
+        let request = SvmRequest::new(&world).await;
+        let (body, reason) = if v1 {
+            let body = world.terms.v1("solana-devnet", &request.transaction);
+            (body, "transaction_failed")
+        } else {
+            (request.body, "invalid_exact_svm_transaction_failed")
+        };
+        world.ledger.hold().await;
 
-    let (settled, ()) = tokio::join!(world.client.settle(&request.body), async {
-        sleep(Duration::from_millis(1500)).await;
-        let (mint, payer) = (&world.terms.mint, world.payer.key());
-        world.ledger.fund(mint, payer, AMOUNT - 1).await;
-        world.ledger.release().await;
-    });
+        let (settled, ()) = tokio::join!(world.client.settle(&body), async {
+            eventually("a stored transaction", || async {
+                let path = format!("/settlements/{}", request.id);
+                let record = world.client.get(&path).await.body;
+                (record[0]["state"] == "submitted").then_some(())
+            })
+            .await;
+            world
+                .ledger
+                .fund(&world.terms.mint, payer, AMOUNT - 1)
+                .await;
+            world.ledger.release().await;
+        });
 
-    let reason = "invalid_exact_svm_transaction_failed";
-    assert_eq!(failure(&settled, reason), request.id);
-    let message = settled.body["errorMessage"].as_str().unwrap_or_default();
-    assert!(
-        message.starts_with("Transaction failed onchain: "),
-        "{message}"
-    );
-    assert_eq!(world.received().await, 0);
-    let again = world.client.settle(&request.body).await;
-    assert_eq!(failure(&again, reason), request.id);
+        assert_eq!(failure(&settled, reason), request.id);
+        let message = settled.body["errorMessage"].as_str().unwrap_or_default();
+        assert!(
+            message.starts_with("Transaction failed onchain: "),
+            "{message}"
+        );
+        assert_eq!(world.received().await, 0);
+        let again = world.client.settle(&body).await;
+        assert_eq!(failure(&again, reason), request.id);
+    }
     world.close().await;
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::fee_payers::FeePayers;
 use super::reads::Reads;
 use super::rpc::{Endpoints, Identity};
 use super::work::{Expect, Work};
@@ -26,6 +27,8 @@ pub struct Chain {
     pub rpc: Arc<Rpc>,
     /// Shared with verification, so that both know one height.
     pub reads: Arc<Reads>,
+    /// Shared with the scheme, which shows them to sellers.
+    pub fee_payers: Arc<FeePayers>,
     pub store: Store,
     pub clock: Clock,
     pub hooks: Arc<dyn Hooks>,

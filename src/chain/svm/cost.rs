@@ -10,7 +10,7 @@ const UNITS_MAX: u32 = 1_400_000;
 
 /// Every signature and the whole priority fee: the runtime takes it whatever is used.
 pub(super) fn of(transaction: &Transaction) -> u64 {
-    let instructions = transaction.instructions().unwrap_or_default();
+    let instructions = transaction.known_instructions();
     let count = u32::try_from(instructions.len()).unwrap_or(u32::MAX);
     let by_default = count.saturating_mul(DEFAULT_UNITS).min(UNITS_MAX);
     let units = instructions.iter().find_map(budget::limit);

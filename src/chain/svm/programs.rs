@@ -13,6 +13,10 @@ pub const MEMO: Pubkey = Pubkey::from_str_const("MemoSq4gqABAXKb96qnH8TysNcWxMyW
 pub const LIGHTHOUSE: Pubkey =
     Pubkey::from_str_const("L2TExMFKdjpN9kozasaurPirfHy9P8sbXoAN1qA3S95");
 
+/// Owns the tables that messages take accounts from.
+pub const LOOKUP_TABLES: Pubkey =
+    Pubkey::from_str_const("AddressLookupTab1e1111111111111111111111111");
+
 /// Programs that wallets with several owners or spending rules run in.
 pub const SMART_WALLETS: [Pubkey; 6] = [
     // Squads v4

@@ -1,7 +1,6 @@
 //! What verification and the lane ask: a simulation, and how long blockhashes live.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -9,20 +8,16 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use solana_hash::Hash;
+use solana_message::v0::MessageAddressTableLookup;
 use solana_pubkey::Pubkey;
 
+use super::blockhashes::Blockhashes;
 use super::chain::InContext;
 use super::effect::read_inner;
-use super::ledger::{Account, Ledger, Simulation, Trial, Unavailable, Validity};
+use super::ledger::{Account, Ledger, NotLoaded, Simulation, Trial, Unavailable, Validity};
 use super::rpc::{Call, parse};
-use super::{Error, Rpc};
+use super::{Error, Rpc, tables};
 
-/// How long an answer about the height is reckoned forward in place of asking again.
-const HEIGHT_FOR: Duration = Duration::from_secs(10);
-/// Blocks after which a blockhash is too old.
-const LIFE: u64 = 150;
-/// Faster than blocks are made.
-const FASTEST_BLOCK: Duration = Duration::from_millis(200);
 /// What a node says that has not seen the block which the buyer's wallet took its blockhash from.
 const UNKNOWN_BLOCKHASH: &str = "BlockhashNotFound";
 
@@ -30,14 +25,7 @@ const UNKNOWN_BLOCKHASH: &str = "BlockhashNotFound";
 #[derive(Debug)]
 pub struct Reads {
     rpc: Arc<Rpc>,
-    /// The last valid height of the newest blockhash, and when that was asked.
-    newest: Mutex<Option<(u64, Instant)>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Blockhash {
-    last_valid_block_height: u64,
+    blockhashes: Blockhashes,
 }
 
 /// A simulation as nodes tell it.
@@ -51,8 +39,9 @@ struct Simulated {
     inner_instructions: Value,
 }
 
+/// An account as nodes tell it.
 #[derive(Debug, Deserialize)]
-struct Shown {
+pub(super) struct Shown {
     owner: String,
     data: (String, String),
 }
@@ -61,7 +50,7 @@ impl Reads {
     pub fn new(rpc: Arc<Rpc>) -> Self {
         Self {
             rpc,
-            newest: Mutex::default(),
+            blockhashes: Blockhashes::default(),
         }
     }
 
@@ -91,40 +80,6 @@ impl Reads {
             .find(|other| !is_behind(other))
             .unwrap_or(first.value))
     }
-
-    /// The last valid height of the newest blockhash that any endpoint knows: an upper bound for all others. Wallets may know newer ones than the
-    /// confirmed, and a node that lags would make a payment look dead that still can land.
-    async fn newest(&self) -> Result<u64, Error> {
-        let asked_at = Instant::now();
-        let question = ("getLatestBlockhash", json!([{"commitment": "processed"}]));
-        let answers = self.rpc.ask_all(&[question]).await;
-        let mut best: Result<u64, Error> =
-            Err(Error::Unavailable("no endpoint answered".to_owned()));
-        for answers in answers {
-            let newest: Result<InContext<Blockhash>, Error> =
-                answers.and_then(|answers| parse(answers.first()));
-            best = match (best, newest) {
-                (Ok(best), Ok(newest)) => Ok(best.max(newest.value.last_valid_block_height)),
-                (Err(_), Ok(newest)) => Ok(newest.value.last_valid_block_height),
-                (Ok(best), Err(_)) => Ok(best),
-                (Err(_), Err(cause)) => Err(cause),
-            };
-        }
-        let height = best?;
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((height, asked_at));
-        Ok(height)
-    }
-
-    fn reckoned(&self) -> Option<u64> {
-        let newest = *self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        let (height, at) = newest?;
-        let elapsed = at.elapsed();
-        if elapsed >= HEIGHT_FOR {
-            return None;
-        }
-        let blocks = elapsed.as_millis().div_ceil(FASTEST_BLOCK.as_millis());
-        Some(height.saturating_add(u64::try_from(blocks).unwrap_or(u64::MAX)))
-    }
 }
 
 #[async_trait]
@@ -135,15 +90,13 @@ impl Ledger for Reads {
             .ok_or_else(|| Unavailable("unreadable simulation".to_owned()))
     }
 
-    async fn validity(&self, _: &Hash) -> Result<Validity, Unavailable> {
-        let newest = match self.reckoned() {
-            Some(newest) => newest,
-            None => self.newest().await.map_err(|cause| unavailable(&cause))?,
-        };
-        Ok(Validity {
-            last_valid_block_height: newest,
-            block_height: newest.saturating_sub(LIFE),
-        })
+    async fn validity(&self, blockhash: &Hash) -> Result<Validity, Unavailable> {
+        let validity = self.blockhashes.validity(&self.rpc, blockhash).await;
+        validity.map_err(|cause| unavailable(&cause))
+    }
+
+    async fn load(&self, lookups: &[MessageAddressTableLookup]) -> Result<Vec<Pubkey>, NotLoaded> {
+        tables::load(&self.rpc, lookups).await
     }
 }
 
@@ -182,7 +135,7 @@ fn read_simulation(simulated: Simulated, trial: &Trial) -> Option<Simulation> {
     })
 }
 
-fn read_account(shown: &Shown) -> Option<Account> {
+pub(super) fn read_account(shown: &Shown) -> Option<Account> {
     Some(Account {
         owner: shown.owner.parse::<Pubkey>().ok()?,
         data: BASE64_STANDARD.decode(&shown.data.0).ok()?,

@@ -2,13 +2,18 @@
 
 use solana_hash::Hash;
 use solana_message::VersionedMessage;
+use solana_message::v0::MessageAddressTableLookup;
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
+use wincode::config::{self, Configuration};
 
 use super::instruction::Instruction;
 
 /// Most bytes of a transaction: one packet.
 const WIRE_MAX: usize = 1232;
+/// Most bytes that one list of a message may reserve before it is read: a list says how long it is, and a few bytes could ask for megabytes.
+/// The longest that a packet holds, of some 400 empty instructions, takes 23 KiB.
+const LIST_MAX: usize = 32 * 1024;
 /// Bytes of a signature.
 const SIGNATURE_LENGTH: usize = 64;
 
@@ -18,6 +23,8 @@ pub struct Transaction {
     message: VersionedMessage,
     message_bytes: Vec<u8>,
     signatures: Vec<Signature>,
+    /// The accounts that the message lists, and then those that it loads.
+    keys: Vec<Pubkey>,
 }
 
 impl Transaction {
@@ -35,8 +42,9 @@ impl Transaction {
         let (slots, message_bytes) = rest
             .split_at_checked(SIGNATURE_LENGTH * usize::from(*count))
             .ok_or(unreadable)?;
+        let limited = Configuration::default().with_preallocation_size_limit::<LIST_MAX>();
         let message: VersionedMessage =
-            wincode::deserialize_exact(message_bytes).map_err(|_| unreadable)?;
+            config::deserialize_exact(message_bytes, limited).map_err(|_| unreadable)?;
         match message {
             VersionedMessage::Legacy(_) | VersionedMessage::V0(_) => {}
             VersionedMessage::V1(_) => return Err(unreadable),
@@ -52,6 +60,7 @@ impl Transaction {
         }
         let slots = slots.as_chunks::<SIGNATURE_LENGTH>().0.iter();
         let transaction = Self {
+            keys: message.static_account_keys().to_vec(),
             message,
             message_bytes: message_bytes.to_vec(),
             signatures: slots.copied().map(Signature::from).collect(),
@@ -62,6 +71,22 @@ impl Transaction {
         Ok(transaction)
     }
 
+    /// The transaction together with the accounts that its lookup tables hold.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words.
+    pub fn load(mut self, loaded: &[Pubkey]) -> Result<Self, &'static str> {
+        self.keys.truncate(self.listed().len());
+        self.keys.extend_from_slice(loaded);
+        if self.loads() != loaded.len() {
+            return Err("the tables hold other accounts than the message takes");
+        }
+        if self.names_a_key_twice() {
+            return Err("an account is loaded twice");
+        }
+        Ok(self)
+    }
+
     /// What is signed.
     pub fn message_bytes(&self) -> &[u8] {
         &self.message_bytes
@@ -69,7 +94,7 @@ impl Transaction {
 
     /// Account 0: it signs first and pays the fee.
     pub fn fee_payer(&self) -> &Pubkey {
-        &self.keys()[0]
+        &self.keys[0]
     }
 
     /// Ends the message's life, some 150 blocks after it was made.
@@ -77,14 +102,23 @@ impl Transaction {
         self.message.recent_blockhash()
     }
 
-    /// The accounts that the message itself lists, those of lookup tables not among them.
+    /// The accounts that the message lists and, once they are [loaded](Self::load), those of its lookup tables.
     pub fn keys(&self) -> &[Pubkey] {
+        &self.keys
+    }
+
+    /// The accounts of its lookup tables; none before they are loaded. They never sign.
+    pub fn loaded(&self) -> &[Pubkey] {
+        &self.keys[self.listed().len()..]
+    }
+
+    fn listed(&self) -> &[Pubkey] {
         self.message.static_account_keys()
     }
 
     /// Accounts that must sign, the fee payer first.
     pub fn signers(&self) -> &[Pubkey] {
-        &self.keys()[..usize::from(self.message.header().num_required_signatures)]
+        &self.listed()[..usize::from(self.message.header().num_required_signatures)]
     }
 
     /// The signatures of everybody but the fee payer. Slot 0 is ours: whatever a stranger wrote there means nothing.
@@ -100,14 +134,42 @@ impl Transaction {
             .all(|(key, signature)| signature.verify(key.as_array(), &self.message_bytes))
     }
 
-    pub fn has_lookups(&self) -> bool {
-        let lookups = self.message.address_table_lookups();
-        lookups.is_some_and(|tables| !tables.is_empty())
+    /// Which accounts of which tables the message loads.
+    pub fn lookups(&self) -> &[MessageAddressTableLookup] {
+        self.message.address_table_lookups().unwrap_or_default()
     }
 
-    /// The instructions with their accounts by name; `None` when one names an account of a lookup table.
+    /// How many accounts the message loads.
+    pub fn loads(&self) -> usize {
+        let lookups = self.lookups().iter();
+        lookups
+            .map(|one| one.writable_indexes.len() + one.readonly_indexes.len())
+            .sum()
+    }
+
+    /// Whether there are lookup tables whose accounts are not [loaded](Self::load).
+    pub fn is_unread(&self) -> bool {
+        self.loaded().len() < self.loads()
+    }
+
+    /// The instructions with as many of their accounts as are known. Programs are never loaded from tables, so those are all there.
+    pub fn known_instructions(&self) -> Vec<Instruction> {
+        let key = |index: &u8| self.keys.get(usize::from(*index)).copied();
+        let compiled = self.message.instructions().iter();
+        compiled
+            .filter_map(|instruction| {
+                Some(Instruction {
+                    program: key(&instruction.program_id_index)?,
+                    accounts: instruction.accounts.iter().filter_map(key).collect(),
+                    data: instruction.data.clone(),
+                })
+            })
+            .collect()
+    }
+
+    /// The instructions with their accounts by name; `None` when one names an account of a table that is not loaded.
     pub fn instructions(&self) -> Option<Vec<Instruction>> {
-        let key = |index: &u8| self.keys().get(usize::from(*index)).copied();
+        let key = |index: &u8| self.keys.get(usize::from(*index)).copied();
         let compiled = self.message.instructions().iter();
         compiled
             .map(|instruction| {
@@ -126,7 +188,7 @@ impl Transaction {
 
     /// Refused by the runtime, and a way to hide an account behind its second index.
     fn names_a_key_twice(&self) -> bool {
-        let mut keys: Vec<_> = self.keys().iter().collect();
+        let mut keys: Vec<_> = self.keys.iter().collect();
         keys.sort_unstable();
         keys.windows(2).any(|pair| pair[0] == pair[1])
     }

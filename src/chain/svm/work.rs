@@ -16,6 +16,9 @@ pub struct Work {
     /// The clients' signatures, slots 1 and up.
     #[serde(with = "texts")]
     pub signatures: Vec<Signature>,
+    /// The accounts that the message takes from lookup tables.
+    #[serde(default, with = "texts", skip_serializing_if = "Vec::is_empty")]
+    pub loaded: Vec<Pubkey>,
     /// Slot 0: the only key that can send it.
     #[serde(with = "text")]
     pub fee_payer: Pubkey,
@@ -82,20 +85,24 @@ mod text {
 }
 
 mod texts {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
-    use solana_signature::Signature;
 
-    pub(super) fn serialize<S: Serializer>(
-        values: &[Signature],
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        values: &[T],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(values.iter().map(ToString::to_string))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<Signature>, D::Error> {
+    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
         let texts = Vec::<String>::deserialize(deserializer)?;
         let values = texts.iter().map(|text| text.parse());
         values.collect::<Result<_, _>>().map_err(D::Error::custom)
@@ -132,6 +139,7 @@ mod tests {
             kind: Kind::SmartWallet,
             message: vec![0x80, 1, 2],
             signatures: vec![Signature::from([7; 64])],
+            loaded: vec![],
             fee_payer: Pubkey::new_from_array([3; 32]),
             last_valid_block_height: 9,
         };
@@ -145,6 +153,12 @@ mod tests {
         });
         assert_eq!(text, expected);
         assert_eq!(serde_json::from_value::<Work>(text).unwrap(), work);
+        let tables = Work {
+            loaded: vec![Pubkey::new_from_array([4; 32])],
+            ..work.clone()
+        };
+        let text = serde_json::to_string(&tables).unwrap();
+        assert_eq!(serde_json::from_str::<Work>(&text).unwrap(), tables);
         let wire = work.wire(&Signature::from([8; 64]));
         let slots = [&[2][..], &[8; 64], &[7; 64], &[0x80, 1, 2]].concat();
         assert_eq!(wire, slots);

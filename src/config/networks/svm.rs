@@ -1,14 +1,15 @@
 //! Facts about Solana networks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::{all, in_range, is_name, named, suffix};
-use crate::config::SvmAsset;
+use crate::config::svm::extension;
 use crate::config::value::{self, Parsed};
+use crate::config::{SvmAsset, SvmExtensions};
 use crate::protocol::Network;
 use crate::secret::Secret;
 
@@ -27,6 +28,7 @@ pub(in crate::config) struct Facts {
     pub(in crate::config) helius: Option<String>,
     pub(in crate::config) rpc: Vec<Secret>,
     pub(in crate::config) assets: Vec<SvmAsset>,
+    pub(in crate::config) extensions: SvmExtensions,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +56,8 @@ struct AssetRow {
     symbol: String,
     decimals: Option<u8>,
     token_2022: Option<bool>,
+    #[serde(default)]
+    extensions: Vec<String>,
 }
 
 impl Row {
@@ -73,6 +77,7 @@ impl Facts {
         }
         let row =
             Row::deserialize(Value::Table(fields)).map_err(|error| error.message().to_owned())?;
+        let assets = all("assets", row.assets, AssetRow::parse)?;
         let block_time = in_range("block_time_ms", row.block_time_ms, &(1..=600_000))?;
         Ok(Self {
             name: name.to_owned(),
@@ -83,7 +88,12 @@ impl Facts {
             daily_spend_cap: named("daily_spend_cap", value::units(&row.daily_spend_cap, 9))?,
             helius: row.helius,
             rpc: all("rpc", row.rpc, |url| value::endpoint(&url))?,
-            assets: all("assets", row.assets, AssetRow::parse)?,
+            assets: assets.iter().map(|(asset, _)| asset.clone()).collect(),
+            extensions: assets
+                .into_iter()
+                .filter(|(_, extensions)| !extensions.is_empty())
+                .map(|(asset, extensions)| (asset.mint, extensions))
+                .collect(),
         })
     }
 
@@ -94,13 +104,16 @@ impl Facts {
 }
 
 impl AssetRow {
-    fn parse(self) -> Parsed<SvmAsset> {
-        Ok(SvmAsset {
+    fn parse(self) -> Parsed<(SvmAsset, BTreeSet<String>)> {
+        let extensions = self.extensions.iter().map(|name| extension(name));
+        let extensions = extensions.collect::<Parsed<_>>()?;
+        let asset = SvmAsset {
             mint: value::pubkey(&self.mint)?,
             symbol: self.symbol,
             decimals: self.decimals,
             token_2022: self.token_2022,
-        })
+        };
+        Ok((asset, extensions))
     }
 }
 

@@ -150,8 +150,23 @@ fn refuses_settings_that_make_no_sense() {
         ),
         (
             "SVM_TOKEN_2022_EXTENSIONS",
-            "transfer_fee,transfer-hook",
-            "(entry 2) must be a number or one of transfer_fee, confidential_transfer, default_account_state, non_transferable, permanent_delegate, transfer_hook, confidential_transfer_fee, confidential_mint_burn, pausable, not `transfer-hook`",
+            "So11111111111111111111111111111111111111112:transfer_fee+transfer-hook",
+            "(entry 1) must be a number or one of transfer_fee, confidential_transfer, default_account_state, non_transferable, permanent_delegate, transfer_hook, confidential_transfer_fee, confidential_mint_burn, pausable, not `transfer-hook`",
+        ),
+        (
+            "SVM_TOKEN_2022_EXTENSIONS",
+            "transfer_fee",
+            "(entry 1) must be a mint, a colon, and extensions joined by +, not `transfer_fee`",
+        ),
+        (
+            "SVM_TOKEN_2022_EXTENSIONS",
+            "PYUSD:transfer_fee",
+            "(entry 1) must be an address: 32 bytes in base58",
+        ),
+        (
+            "SVM_TOKEN_2022_EXTENSIONS",
+            "So11111111111111111111111111111111111111112:transfer_fee",
+            "names So11111111111111111111111111111111111111112, which is no asset of the networks served",
         ),
         (
             "HELIUS_API_KEY",
@@ -271,7 +286,7 @@ fn the_sponsor_is_careful_unless_told_otherwise() {
         max_priority_fee: 100_000,
         max_required_signatures: 3,
         smart_wallets: SmartWallets::Off,
-        token_2022_extensions: vec![],
+        lookup_tables: true,
     };
     assert_eq!(svm(&[]).policy, expected);
 }
@@ -295,7 +310,11 @@ fn reads_what_an_operator_may_choose() {
         ("SVM_MAX_PRIORITY_FEE_LAMPORTS", "7000"),
         ("SVM_MAX_REQUIRED_SIGNATURES", "2"),
         ("SVM_SMART_WALLETS", MINT),
-        ("SVM_TOKEN_2022_EXTENSIONS", "permanent_delegate, 27"),
+        ("SVM_LOOKUP_TABLES", "false"),
+        (
+            "SVM_TOKEN_2022_EXTENSIONS",
+            &format!("{MINT}: permanent_delegate + 27, {MINT}:pausable"),
+        ),
     ]);
     assert_eq!(names(&svm), ["solana-testnet", "solana-mainnet"]);
     assert_eq!(svm.keys.len(), 2);
@@ -303,13 +322,16 @@ fn reads_what_an_operator_may_choose() {
     assert_eq!(exposed(&mainnet.send_urls), ["https://send.example"]);
     assert_eq!(mainnet.daily_spend_cap, 250_000_000);
     assert!(mainnet.any_asset);
+    let accepted = ["27", "pausable", "permanent_delegate"].map(str::to_owned);
+    let extensions = [(MINT.parse().unwrap(), accepted.into())].into();
+    assert_eq!(mainnet.extensions, extensions);
     let policy = SvmPolicy {
         max_compute_units: 40_000,
         max_compute_unit_price: 0,
         max_priority_fee: 7000,
         max_required_signatures: 2,
         smart_wallets: SmartWallets::Programs(vec![MINT.parse().unwrap()]),
-        token_2022_extensions: ["permanent_delegate", "27"].map(str::to_owned).to_vec(),
+        lookup_tables: false,
     };
     assert_eq!(svm.policy, policy);
     assert_eq!(

@@ -195,7 +195,7 @@ fn tells_what_is_risky_on_solana() {
         ("SVM_ANY_ASSET", "true"),
         (
             "SVM_TOKEN_2022_EXTENSIONS",
-            "transfer_fee,permanent_delegate",
+            "2b1kV6DkPAnxd5ixfnxCpjxmKwqjjaYmCZfHsFu24GXo:transfer_fee+permanent_delegate",
         ),
     ]);
     assert_eq!(
@@ -203,7 +203,7 @@ fn tells_what_is_risky_on_solana() {
         [
             "WARNING: SVM_ANY_ASSET=true: tokens nobody vouched for may burn this service's gas.",
             "Public nodes serve solana-mainnet: they are slow and refuse calls under load; set SVM_RPC_URL_<NAME>.",
-            "WARNING: SVM_TOKEN_2022_EXTENSIONS: mints with transfer_fee, permanent_delegate may give the payee less than was paid, or take it back.",
+            "WARNING: on solana-mainnet the mint 2b1kV6DkPAnxd5ixfnxCpjxmKwqjjaYmCZfHsFu24GXo is accepted with permanent_delegate, transfer_fee: it may give the payee less than was paid, or take it back.",
         ]
     );
 }

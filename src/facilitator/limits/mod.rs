@@ -53,13 +53,10 @@ pub(super) struct Parties<'a> {
     caller: &'a Caller,
     network: Network,
     asset: String,
+    /// Empty where only the chain can tell: a smart wallet's on Solana.
     payer: String,
     pay_to: String,
 }
-
-/// What was counted for a payment about to be queued.
-#[derive(Debug)]
-pub(super) struct Reserved(Vec<Quota>);
 
 impl<'a> Parties<'a> {
     /// `payer` as the payload has it.
@@ -78,9 +75,23 @@ impl<'a> Parties<'a> {
         self.caller
     }
 
-    fn payer_subject(&self) -> String {
+    /// The same with the payer that the chain told.
+    pub(super) fn paid_by(&self, payer: &str) -> Self {
+        Self {
+            payer: normal(payer),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn knows_payer(&self) -> bool {
+        !self.payer.is_empty()
+    }
+
+    /// Whose limits a payer's are; `None` while nobody is known.
+    fn payer_subject(&self) -> Option<String> {
         let family = self.network.as_str().split(':').next().unwrap_or_default();
-        format!("payer:{family}:{}", self.payer)
+        self.knows_payer()
+            .then(|| format!("payer:{family}:{}", self.payer))
     }
 }
 
@@ -139,26 +150,33 @@ impl Limits {
 
     /// Whether the payer may have another payment verified. Nothing is taken yet: whoever names a payer is not that payer.
     pub(super) fn payer_may_verify(&self, parties: &Parties<'_>) -> Result<(), Rejection> {
+        let Some(payer) = parties.payer_subject() else {
+            return Ok(());
+        };
         let rate = self.rules.current().payer.verify_per_minute;
-        let looked = self.verifies.look(&parties.payer_subject(), rate);
+        let looked = self.verifies.look(&payer, rate);
         looked.map_err(|wait| refusal::of(Whose::Payer, Cap::Verify, wait))
     }
 
-    /// Counts a verification for the payer whose payment was valid.
-    pub(super) fn payer_verified(&self, parties: &Parties<'_>) {
+    /// Counts a verification for the payer whose payment was valid. Others may have been faster since we looked: where the payer was known
+    /// then, this one is done all the same.
+    pub(super) fn payer_verified(&self, parties: &Parties<'_>) -> Result<(), Rejection> {
+        let Some(payer) = parties.payer_subject() else {
+            return Ok(());
+        };
         let rate = self.rules.current().payer.verify_per_minute;
-        // Others were faster since we looked: this one is done all the same.
-        let _ = self.verifies.take(&parties.payer_subject(), rate);
+        let taken = self.verifies.take(&payer, rate);
+        taken.map_err(|wait| refusal::of(Whose::Payer, Cap::Verify, wait))
     }
 
     /// Whether there is room for a new payment: a place in the queue, and gas to be spent for these. Takes nothing, and comes before the chain
     /// is asked.
     pub(super) async fn room(&self, parties: &Parties<'_>) -> Result<(), Refusal> {
         let rules = self.rules.current();
-        let looked = self
-            .settles
-            .look(&parties.payer_subject(), rules.payer.settle_per_minute);
-        looked.map_err(|wait| refused(refusal::of(Whose::Payer, Cap::Settle, wait)))?;
+        if let Some(payer) = parties.payer_subject() {
+            let looked = self.settles.look(&payer, rules.payer.settle_per_minute);
+            looked.map_err(|wait| refused(refusal::of(Whose::Payer, Cap::Settle, wait)))?;
+        }
         let spenders = Spenders {
             network: &parties.network,
             caller: parties.caller.as_str(),
@@ -172,7 +190,9 @@ impl Limits {
             self.store.fees_today(spenders),
         )
         .map_err(|cause| unavailable(&cause))?;
-        self.refuse_used_up(used_up)?;
+        if let Some(quota) = used_up {
+            return Err(refused(self.used_up(&quota)));
+        }
         refuse_crowd(&rules, parties, under_way).map_err(Refusal::Rejected)?;
         let Some(budget) = self.budgets.get(&parties.network) else {
             return Ok(());
@@ -202,29 +222,27 @@ impl Limits {
             .await
     }
 
-    /// Counts a verified payment that is about to be queued.
-    pub(super) async fn reserve(&self, parties: &Parties<'_>) -> Result<Reserved, Refusal> {
-        let rules = self.rules.current();
-        let payer = parties.payer_subject();
-        let taken = self.settles.take(&payer, rules.payer.settle_per_minute);
-        taken.map_err(|wait| refused(refusal::of(Whose::Payer, Cap::Settle, wait)))?;
-        let quotas = quotas(&rules, parties.caller, payer);
-        let used_up = self.store.take_quotas(&quotas).await;
-        self.refuse_used_up(used_up.map_err(|cause| unavailable(&cause))?)?;
-        Ok(Reserved(quotas))
+    /// The daily numbers that a payment about to be queued counts against.
+    pub(super) fn quotas(&self, parties: &Parties<'_>) -> Vec<Quota> {
+        quotas(
+            &self.rules.current(),
+            parties.caller,
+            parties.payer_subject(),
+        )
     }
 
-    fn refuse_used_up(&self, quota: Option<Quota>) -> Result<(), Refusal> {
-        let Some(quota) = quota else { return Ok(()) };
-        let (whose, wait) = (whose_quota(&quota.subject), self.until_midnight());
-        Err(refused(refusal::of(whose, Cap::Settle, wait)))
+    /// Counts a payment for its payer once it is queued, and not before: whoever asks for the same payment at the same time must either find a
+    /// token or find the payment. So many as were under way at once may come on top of a minute's worth; they are missing later.
+    pub(super) fn payer_settles(&self, parties: &Parties<'_>) {
+        if let Some(payer) = parties.payer_subject() {
+            let rate = self.rules.current().payer.settle_per_minute;
+            self.settles.charge(&payer, rate);
+        }
     }
 
-    /// Gives back what was counted for a payment that was on record already.
-    pub(super) async fn give_back(&self, reserved: Reserved) {
-        let given = self.store.give_quotas_back(&reserved.0).await;
-        // A number too high until midnight is the safe side.
-        given.inspect_err(observe::store_trouble).ok();
+    pub(super) fn used_up(&self, quota: &Quota) -> Rejection {
+        let whose = whose_quota(&quota.subject);
+        refusal::of(whose, Cap::Settle, self.until_midnight())
     }
 
     fn until_midnight(&self) -> Duration {
@@ -270,18 +288,18 @@ fn refuse_crowd(
 }
 
 /// The daily numbers that a payment counts against.
-fn quotas(rules: &Rules, caller: &Caller, payer: String) -> Vec<Quota> {
+fn quotas(rules: &Rules, caller: &Caller, payer: Option<String>) -> Vec<Quota> {
     let daily = caller.grant().and_then(|grant| grant.daily);
     let own = daily.or(of_caller(rules, caller).settle_per_day);
     [
-        ("all".to_owned(), rules.all.settle_per_day),
-        (caller.subject(), own),
+        (Some("all".to_owned()), rules.all.settle_per_day),
+        (Some(caller.subject()), own),
         (payer, rules.payer.settle_per_day),
     ]
     .into_iter()
     .filter_map(|(subject, most)| {
         Some(Quota {
-            subject,
+            subject: subject?,
             most: most?,
         })
     })

@@ -47,6 +47,14 @@ pub(super) fn check(instructions: &[Instruction], terms: Terms<'_>) -> Result<Tr
     Ok(transfer)
 }
 
+/// The checks that hold whatever accounts lookup tables turn out to hold. Each is part of [`check`] as well, in its order.
+pub(super) fn check_known(instructions: &[Instruction], terms: Terms<'_>) -> Result<(), Flaw> {
+    let placed = place(instructions, terms)?;
+    check_budget(&placed, terms.policy)?;
+    check_rest(&placed[INSTRUCTIONS_MIN..], terms)?;
+    sponsor::check_isolation(instructions, terms.ours)
+}
+
 /// The instructions whose position counts. Wallets put guards anywhere; they are counted on their own.
 fn place<'a>(
     instructions: &'a [Instruction],

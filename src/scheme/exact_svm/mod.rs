@@ -37,6 +37,8 @@ use crate::protocol::{Network, Reason};
 pub use cluster::{Assets, Cluster};
 pub use policy::Policy;
 
+type Extra = BTreeMap<String, serde_json::Value>;
+
 /// The scheme's name on the wire.
 const NAME: &str = "exact";
 
@@ -68,16 +70,33 @@ impl Scheme for ExactSvm {
     }
 
     fn kinds(&self) -> Vec<SupportedKind> {
-        let kind = |version: Version, network: String, cluster: &Cluster| SupportedKind {
+        let kind = |version: Version, network: String, extra: &Option<Extra>| SupportedKind {
             version: version.number(),
             scheme: NAME,
             network,
-            extra: cluster.fee_payers.first().map(advertise),
+            extra: extra.clone(),
         };
-        let clusters = || self.clusters.iter();
-        let current = clusters().map(|c| kind(Version::V2, c.network.to_string(), c));
-        let named = clusters().filter_map(|c| Some(kind(Version::V1, c.v1_name.clone()?, c)));
-        current.chain(named).collect()
+        let (mut current, mut named) = (Vec::new(), Vec::new());
+        for cluster in &self.clusters {
+            let extra = cluster.turns.current().as_ref().map(advertise);
+            let full = extra.clone().map(|extra| with_features(extra, cluster));
+            current.push(kind(Version::V2, cluster.network.to_string(), &full));
+            named.extend(
+                cluster
+                    .v1_name
+                    .clone()
+                    .map(|name| kind(Version::V1, name, &extra)),
+            );
+        }
+        current.append(&mut named);
+        current
+    }
+
+    /// The next fee payer is advertised: none carries all the payments while others stand by.
+    fn turn(&self, now: UnixMillis) {
+        for cluster in &self.clusters {
+            cluster.turns.turn(now);
+        }
     }
 
     fn extensions(&self) -> Vec<&'static str> {
@@ -104,6 +123,16 @@ impl Scheme for ExactSvm {
 }
 
 /// The member of `extra` that clients build their transaction with.
-fn advertise(fee_payer: &Pubkey) -> BTreeMap<String, serde_json::Value> {
+fn advertise(fee_payer: &Pubkey) -> Extra {
     [("feePayer".to_owned(), fee_payer.to_string().into())].into()
+}
+
+/// Tells clients that payments out of smart wallets are taken here.
+fn with_features(mut extra: Extra, cluster: &Cluster) -> Extra {
+    if cluster.policy.smart_wallet.is_some() {
+        let features =
+            serde_json::Map::from_iter([("smartWalletSupported".to_owned(), true.into())]);
+        extra.insert("features".to_owned(), features.into());
+    }
+    extra
 }

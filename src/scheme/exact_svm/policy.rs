@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use solana_pubkey::Pubkey;
 
-use super::mint::Extension;
 use crate::chain::svm::programs;
 use crate::config::{SmartWallets, SvmPolicy};
 
@@ -26,8 +25,7 @@ pub struct Policy {
     pub max_memo_bytes: usize,
     /// Fewest blocks for which the message can still land: one that cannot be sent again and again may be lost.
     pub min_blocks_left: u64,
-    /// Token-2022 extensions that change what the payee gets, and are accepted all the same.
-    pub allowed_extensions: BTreeSet<Extension>,
+    pub lookup_tables: LookupTables,
     /// Payments from smart wallets, judged by simulation; off unless set.
     pub smart_wallet: Option<SmartWallet>,
 }
@@ -39,6 +37,14 @@ pub enum Layout {
     LighthouseAnywhere,
     /// After the transfer only, counted like memos, as the npm packages have it.
     Npm,
+}
+
+/// What becomes of messages that take accounts from lookup tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookupTables {
+    /// The tables are read, and every check sees the accounts in them.
+    Read,
+    Refused,
 }
 
 /// Bounds of a payment that runs a wallet's program.
@@ -64,7 +70,7 @@ impl Default for Policy {
             max_memo_bytes: 566,
             // Some 20 s.
             min_blocks_left: 50,
-            allowed_extensions: BTreeSet::new(),
+            lookup_tables: LookupTables::Read,
             smart_wallet: None,
         }
     }
@@ -90,16 +96,16 @@ impl From<&SvmPolicy> for Policy {
                 ..SmartWallet::default()
             }),
         };
-        // A name that is none has not come through the configuration; it would allow nothing.
-        let extensions = chosen.token_2022_extensions.iter();
         Self {
             max_compute_units: chosen.max_compute_units,
             max_compute_unit_price: chosen.max_compute_unit_price,
             max_priority_fee: chosen.max_priority_fee,
             max_required_signatures: chosen.max_required_signatures,
-            allowed_extensions: extensions
-                .filter_map(|name| Extension::parse(name))
-                .collect(),
+            lookup_tables: if chosen.lookup_tables {
+                LookupTables::Read
+            } else {
+                LookupTables::Refused
+            },
             smart_wallet,
             ..Self::default()
         }
@@ -120,32 +126,6 @@ mod tests {
     #[test]
     fn the_settings_have_the_same_defaults() {
         assert_eq!(policy(&[]), Policy::default());
-    }
-
-    #[test]
-    fn every_extension_that_can_be_set_is_known_here() {
-        let names = crate::config::TOKEN_2022_EXTENSIONS.join(",");
-        let policy = policy(&[("SVM_TOKEN_2022_EXTENSIONS", &format!("{names},27"))]);
-        let allowed: Vec<String> = policy
-            .allowed_extensions
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        assert_eq!(
-            allowed,
-            [
-                "transfer_fee",
-                "confidential_transfer",
-                "default_account_state",
-                "non_transferable",
-                "permanent_delegate",
-                "transfer_hook",
-                "confidential_transfer_fee",
-                "confidential_mint_burn",
-                "pausable",
-                "extension 27",
-            ]
-        );
     }
 
     #[test]

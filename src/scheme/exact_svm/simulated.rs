@@ -97,8 +97,8 @@ fn check_mint(
     sponsored: &Sponsored,
     transfer: &Transfer,
 ) -> Result<MintFee, Flaw> {
-    let allowed = &sponsored.cluster.policy.allowed_extensions;
-    let mint = Mint::read(account, &transfer.token_program, allowed).map_err(|unfit| {
+    let allowed = sponsored.cluster.allowed_extensions(&transfer.mint);
+    let mint = Mint::read(account, &transfer.token_program, &allowed).map_err(|unfit| {
         Flaw::new(Reason::AssetNotAllowed)
             .because(unfit.to_string())
             .of(transfer.authority)

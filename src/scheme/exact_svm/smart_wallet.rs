@@ -136,9 +136,6 @@ pub(super) fn judge(
     }
     let due = [programs::TOKEN, programs::TOKEN_2022]
         .map(|program| associated_account(&requested.pay_to, &program, &requested.asset));
-    if due.iter().all(Option::is_none) {
-        return Err(Flaw::new(Reason::InvalidExactSvmCannotDeriveDestination));
-    }
     let pays = |transfer: &&Transfer| {
         transfer.mint == requested.asset
             && due.contains(&Some(transfer.destination))

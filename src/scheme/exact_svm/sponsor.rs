@@ -57,6 +57,15 @@ pub(super) fn check_isolation<'a>(
     }
 }
 
+/// No key of ours is reached through a lookup table, whether or not an instruction names it: account 0 is the one place for it.
+pub(super) fn check_loaded(loaded: &[Pubkey], ours: &[Pubkey]) -> Result<(), Flaw> {
+    if loaded.iter().any(|key| ours.contains(key)) {
+        return Err(Flaw::new(Reason::InvalidExactSvmFeePayerNotIsolated)
+            .because("a lookup table names the fee payer"));
+    }
+    Ok(())
+}
+
 pub(super) fn not_isolated(program: &Pubkey) -> Flaw {
     Flaw::new(Reason::InvalidExactSvmFeePayerNotIsolated)
         .because(format!("the fee payer is in the accounts of {program}"))

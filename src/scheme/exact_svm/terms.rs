@@ -20,6 +20,7 @@ pub(super) fn of(sponsored: &Sponsored, paid: &Paid, validity: Validity) -> Term
         kind: paid.kind,
         message: transaction.message_bytes().to_vec(),
         signatures: transaction.client_signatures().to_vec(),
+        loaded: transaction.loaded().to_vec(),
         fee_payer: requested.fee_payer,
         last_valid_block_height: validity
             .last_valid_block_height

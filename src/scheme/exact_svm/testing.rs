@@ -1,6 +1,6 @@
 //! Payments for tests: valid, but for the one thing that a test changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -11,16 +11,20 @@ use serde_json::{Value, json};
 use solana_hash::Hash;
 use solana_instruction::{AccountMeta, Instruction};
 use solana_keypair::Keypair;
-use solana_message::{Message, VersionedMessage, v0};
+use solana_message::v0::MessageAddressTableLookup;
+use solana_message::{AddressLookupTableAccount, Message, VersionedMessage, v0};
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 use solana_signer::Signer;
 
+use super::mint::Extension;
 use super::{Assets, Cluster, ExactSvm, Policy};
-use crate::chain::svm::ledger::{Account, Ledger, Simulation, Trial, Unavailable, Validity};
-use crate::chain::svm::programs;
+use crate::chain::svm::ledger::{
+    Account, Ledger, NotLoaded, Simulation, Trial, Unavailable, Validity,
+};
 use crate::chain::svm::token::associated_account;
 use crate::chain::svm::transaction::assemble;
+use crate::chain::svm::{FeePayers, programs};
 use crate::clock::UnixMillis;
 use crate::protocol::payment::{Payment, Requirements, Version};
 use crate::protocol::{Amount, Network};
@@ -141,7 +145,12 @@ pub(super) struct Case {
     pub(super) tamper: fn(&mut Vec<u8>),
     pub(super) policy: Policy,
     pub(super) assets: Assets,
+    pub(super) extensions: BTreeMap<Pubkey, BTreeSet<Extension>>,
     pub(super) answer: Result<Simulation, Unavailable>,
+    /// What the wallet takes from a lookup table.
+    pub(super) table: Vec<Pubkey>,
+    /// What that table holds.
+    pub(super) held: Result<Vec<Pubkey>, NotLoaded>,
     pub(super) blocks_left: u64,
 }
 
@@ -169,7 +178,10 @@ impl Case {
             tamper: |_| {},
             policy: Policy::default(),
             assets: Assets::Listed(vec![USDC]),
+            extensions: BTreeMap::new(),
             answer: Ok(paid(token_program)),
+            table: vec![],
+            held: Ok(vec![]),
             blocks_left: 150,
         }
     }
@@ -196,8 +208,12 @@ impl Case {
             let message = Message::new_with_blockhash(&self.instructions, payer, &blockhash);
             VersionedMessage::Legacy(message)
         } else {
-            let compiled =
-                v0::Message::try_compile(&self.payer_of_fees, &self.instructions, &[], blockhash);
+            let table = AddressLookupTableAccount {
+                key: Pubkey::new_from_array([77; 32]),
+                addresses: self.table.clone(),
+            };
+            let payer = &self.payer_of_fees;
+            let compiled = v0::Message::try_compile(payer, &self.instructions, &[table], blockhash);
             let mut message = compiled.unwrap();
             (self.edit)(&mut message);
             VersionedMessage::V0(message)
@@ -242,11 +258,13 @@ impl Case {
     pub(super) fn scheme(&self) -> (ExactSvm, Arc<Script>) {
         let script = Arc::new(Script {
             answer: self.answer.clone(),
+            held: self.held.clone(),
             blocks_left: self.blocks_left,
             trials: Mutex::default(),
         });
         let cluster = Cluster {
             assets: self.assets.clone(),
+            extensions: self.extensions.clone(),
             policy: self.policy.clone(),
             ledger: Arc::<Script>::clone(&script),
             ..cluster()
@@ -278,10 +296,13 @@ pub(super) fn cluster() -> Cluster {
         network: Network::parse(DEVNET).unwrap(),
         v1_name: Some("solana-devnet".to_owned()),
         fee_payers: vec![fee_payer(), second_fee_payer()],
+        turns: Arc::new(FeePayers::new([fee_payer(), second_fee_payer()])),
         assets: Assets::Listed(vec![USDC]),
+        extensions: BTreeMap::new(),
         policy: Policy::default(),
         ledger: Arc::new(Script {
             answer: Err(Unavailable("nobody is there".to_owned())),
+            held: Ok(vec![]),
             blocks_left: 0,
             trials: Mutex::default(),
         }),
@@ -292,6 +313,7 @@ pub(super) fn cluster() -> Cluster {
 #[derive(Debug)]
 pub(super) struct Script {
     answer: Result<Simulation, Unavailable>,
+    held: Result<Vec<Pubkey>, NotLoaded>,
     blocks_left: u64,
     pub(super) trials: Mutex<Vec<Trial>>,
 }
@@ -308,7 +330,18 @@ impl Ledger for Script {
         Ok(Validity {
             last_valid_block_height: HEIGHT,
             block_height: HEIGHT - self.blocks_left,
+            age: 0,
         })
+    }
+
+    async fn load(&self, lookups: &[MessageAddressTableLookup]) -> Result<Vec<Pubkey>, NotLoaded> {
+        let held = self.held.clone()?;
+        let writable = lookups.iter().flat_map(|one| &one.writable_indexes);
+        let readonly = lookups.iter().flat_map(|one| &one.readonly_indexes);
+        Ok(writable
+            .chain(readonly)
+            .map(|index| held[usize::from(*index)])
+            .collect())
     }
 }
 

@@ -1,6 +1,7 @@
 mod adversarial;
 mod codes;
 mod layouts;
+mod lookups;
 mod onchain;
 mod property;
 mod vectors;
@@ -30,6 +31,16 @@ fn lists_both_versions_with_the_fee_payer() {
     signers.sort_unstable();
     assert_eq!(scheme.signers(), signers);
     assert_eq!(scheme.networks()[0].family(), "solana:*");
+}
+
+#[test]
+fn says_in_version_2_that_smart_wallets_are_taken() {
+    let mut case = Case::new();
+    case.policy.smart_wallet = Some(policy::SmartWallet::default());
+    let kinds = case.scheme().0.kinds();
+    let features = |at: usize| kinds[at].extra.as_ref().unwrap().get("features").cloned();
+    let supported = serde_json::json!({"smartWalletSupported": true});
+    assert_eq!((features(0), features(1)), (Some(supported), None));
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(super) fn parse(payment: &Payment) -> Result<Transaction, Rejection> {
         .decode(&payload.transaction)
         .map_err(|_| undecodable("the transaction is not base64"))?;
     let transaction = Transaction::decode(&wire).map_err(undecodable)?;
-    if payment.version == Version::V1 && transaction.has_lookups() {
+    if payment.version == Version::V1 && transaction.is_unread() {
         return Err(undecodable("version 1 takes no address lookup tables"));
     }
     Ok(transaction)

@@ -7,6 +7,7 @@ mod limits;
 mod reload;
 mod replicas;
 mod slow;
+mod svm;
 
 use alloy::primitives::Address;
 use serde_json::Value;

@@ -71,6 +71,28 @@ async fn connections_that_idle_or_stay_silent_give_way_when_others_need_their_pl
 }
 
 #[tokio::test]
+async fn bodies_that_drip_give_way_when_others_need_their_place() {
+    let program = program(&[("MAX_CONNECTIONS", "8")]).await;
+    let head = b"POST /settle HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{";
+    let mut dripping = Vec::new();
+    for _ in 0..8 {
+        let mut stream = connect(&program).await;
+        stream.write_all(head).await.expect("sent");
+        dripping.push(stream);
+    }
+    let began = Instant::now();
+    let mut newcomer = connect(&program).await;
+    let served = timeout(Duration::from_secs(20), probe(&mut newcomer)).await;
+    assert!(served.expect("served in time").expect("served"));
+    // Ten seconds is what a body may take while there is room.
+    assert!(
+        began.elapsed() < Duration::from_secs(7),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
 async fn while_there_is_room_an_idle_connection_stays() {
     let program = program(&[("MAX_CONNECTIONS", "8")]).await;
     let mut idle = connect(&program).await;

@@ -61,6 +61,12 @@ impl Settings {
         self.set(name, &url)
     }
 
+    /// The value of a variable; empty when it is unset.
+    pub(crate) fn get(&self, name: &str) -> String {
+        let found = self.values.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
     /// Leaves a variable unset.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.values.retain(|(known, _)| known != name);
@@ -174,6 +180,15 @@ impl Process {
     /// Waits until the point is reached; the process stands still there from then on.
     pub(crate) async fn reached(&mut self, point: &str) {
         said(&mut self.output, &format!("reached {point}")).await;
+    }
+
+    /// Sends it a signal by name: `STOP` makes it stand still, `CONT` go on.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it is running").to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", name, &id])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()));
     }
 
     /// SIGKILL, as by the kernel or a power cut.

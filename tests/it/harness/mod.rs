@@ -17,6 +17,7 @@ pub(crate) mod scene;
 pub(crate) mod scratch;
 pub(crate) mod sign;
 pub(crate) mod sign_svm;
+pub(crate) mod svm_tables;
 pub(crate) mod svm_wire;
 pub(crate) mod svm_world;
 pub(crate) mod world;

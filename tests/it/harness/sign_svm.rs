@@ -194,8 +194,24 @@ pub(crate) fn vault(wallet: Key) -> Key {
     Key::derived(&[b"vault"], wallet)
 }
 
+/// When the ledger's stand-in of a smart wallet makes a call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum When {
+    Always,
+    /// While this account exists.
+    There(Key),
+    /// While it does not.
+    Gone(Key),
+}
+
 /// Makes the ledger's stand-in of a smart wallet execute these calls with its vault's signature.
 pub(crate) fn through_wallet(wallet: Key, calls: &[Instruction]) -> Instruction {
+    let calls: Vec<_> = calls.iter().map(|call| (When::Always, call)).collect();
+    through_fickle_wallet(wallet, &calls)
+}
+
+/// The same with calls that depend on what the chain holds when they are made.
+pub(crate) fn through_fickle_wallet(wallet: Key, calls: &[(When, &Instruction)]) -> Instruction {
     let vault = vault(wallet);
     let mut accounts = Vec::new();
     let mut data = Vec::new();
@@ -203,7 +219,12 @@ pub(crate) fn through_wallet(wallet: Key, calls: &[Instruction]) -> Instruction 
         accounts.push(meta);
         u8::try_from(accounts.len() - 1).expect("few accounts")
     };
-    for call in calls {
+    for (when, call) in calls {
+        match when {
+            When::Always => {}
+            When::There(key) => data.extend([255, place(Meta::readonly(*key))]),
+            When::Gone(key) => data.extend([254, place(Meta::readonly(*key))]),
+        }
         data.push(place(Meta::readonly(call.program)));
         data.push(u8::try_from(call.accounts.len()).expect("few accounts"));
         for meta in &call.accounts {

@@ -28,17 +28,23 @@ impl Key {
 
     /// The address that `seeds` make for a program (`find_program_address`).
     pub(crate) fn derived(seeds: &[&[u8]], program: Self) -> Self {
+        Self::derived_with_bump(seeds, program).0
+    }
+
+    /// The same, with the byte that puts it off the curve.
+    pub(crate) fn derived_with_bump(seeds: &[&[u8]], program: Self) -> (Self, u8) {
         let with_bump = |bump: u8| {
             let mut hasher = Sha256::new();
             hasher.update(seeds.concat());
             hasher.update([bump]);
             hasher.update(program.0);
             hasher.update(b"ProgramDerivedAddress");
-            <[u8; 32]>::from(hasher.finalize())
+            (<[u8; 32]>::from(hasher.finalize()), bump)
         };
         let hashes = (0..=u8::MAX).rev().map(with_bump);
-        let mut off_curve = hashes.filter(|hash| VerifyingKey::from_bytes(hash).is_err());
-        Self(off_curve.next().expect("one of 256 is off the curve"))
+        let mut off_curve = hashes.filter(|(hash, _)| VerifyingKey::from_bytes(hash).is_err());
+        let (hash, bump) = off_curve.next().expect("one of 256 is off the curve");
+        (Self(hash), bump)
     }
 }
 

@@ -1,19 +1,24 @@
-//! A scene on the Solana ledger and the facilitator that serves it.
+//! A scene on the Solana ledger and the facilitator that serves it and sees the ledger only through a node that can be told to misbehave.
 
 use std::ops::Deref;
 
 use serde_json::Value;
 
 use super::facilitator::{Facilitator, Settings};
-use super::http::Client;
+use super::http::{Answer, Client};
 use super::mint::Mint;
+use super::oracle::eventually;
+use super::proxy::Proxy;
 use super::scene::Scene;
 use super::sign_svm::SvmPayment;
 use super::svm_wire::{Transaction, Version};
 
 pub(crate) struct SvmWorld {
     pub(crate) scene: Scene,
+    pub(crate) proxy: Proxy,
     pub(crate) client: Client,
+    /// Good as long as no test lets slots pass.
+    blockhash: [u8; 32],
     facilitator: Facilitator,
 }
 
@@ -32,13 +37,55 @@ impl SvmWorld {
 
     pub(crate) async fn with(mint: Mint, change: impl FnOnce(Settings) -> Settings) -> Self {
         let scene = Scene::with(mint).await;
-        let settings = change(settings(&scene, scene.ledger.url()));
+        let proxy = Proxy::start(scene.ledger.url()).await;
+        let settings = change(settings(&scene, proxy.url()));
         let facilitator = Facilitator::start(settings).await;
         Self {
             client: facilitator.client(),
+            blockhash: scene.ledger.blockhash().await,
             scene,
+            proxy,
             facilitator,
         }
+    }
+
+    /// A payment of the payer, not signed yet.
+    pub(crate) fn draft(&self) -> SvmPayment {
+        SvmPayment::new(&self.terms, self.payer.key(), self.blockhash)
+    }
+
+    /// Calls of the node that reading a payment takes, so far. What the service reads in the background does not count.
+    pub(crate) fn reads(&self) -> usize {
+        let methods = [
+            "simulateTransaction",
+            "getLatestBlockhash",
+            "getAccountInfo",
+            "getMultipleAccounts",
+        ];
+        methods.map(|m| self.proxy.calls(m).len()).iter().sum()
+    }
+
+    /// Transactions sent so far, those sent again among them.
+    pub(crate) fn sends(&self) -> usize {
+        self.proxy.calls("sendTransaction").len()
+    }
+
+    /// Settles while nothing is executed; once the transaction was sent, `meanwhile` happens, and then it lands.
+    pub(crate) async fn settle_after(
+        &self,
+        body: &Value,
+        meanwhile: impl Future<Output = ()>,
+    ) -> Answer {
+        let sends = self.sends();
+        self.ledger.hold().await;
+        let interfere = async {
+            let sent = || async { (self.sends() > sends).then_some(()) };
+            eventually("a transaction that is sent", sent).await;
+            meanwhile.await;
+            self.ledger.release().await;
+        };
+        let (answer, ()) = tokio::join!(self.client.settle(body), interfere);
+        answer
     }
 
     pub(crate) fn url(&self) -> String {

@@ -80,12 +80,13 @@ impl Opened {
     async fn enqueue(&self, key: &str) -> String {
         match self
             .store
-            .enqueue(self.payment(key))
+            .enqueue(self.payment(key), &[])
             .await
             .expect("enqueued")
         {
             Enqueued::First(id) => id,
             Enqueued::Known => panic!("{key} is known already"),
+            Enqueued::UsedUp(quota) => panic!("{quota:?} is used up"),
         }
     }
 

@@ -16,7 +16,7 @@ on_both_engines! {
 }
 
 async fn one_of_many_racing_inserts_with_one_key_is_first(db: Opened) {
-    let racers = (0..32).map(|_| db.store.enqueue(db.payment("key")));
+    let racers = (0..32).map(|_| db.store.enqueue(db.payment("key"), &[]));
     let results = join_all(racers).await;
     let first = results
         .into_iter()
@@ -96,7 +96,7 @@ async fn amounts_up_to_two_to_the_256_survive(db: Opened) {
     let max = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
     let mut payment = db.payment("key");
     payment.amount = Amount::parse(max).expect("an amount");
-    db.store.enqueue(payment).await.expect("enqueued");
+    db.store.enqueue(payment, &[]).await.expect("enqueued");
     let row = db.store.find("key").await.expect("read").expect("there");
     assert_eq!(row.amount.to_string(), max);
 }

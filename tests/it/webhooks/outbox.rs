@@ -52,7 +52,7 @@ impl Opened {
             deadline: self.clock.now().plus(LEASE),
             expires_at: i64::MAX,
         };
-        let queued = self.store.enqueue(new).await.expect("asked");
+        let queued = self.store.enqueue(new, &[]).await.expect("asked");
         let Enqueued::First(settlement_id) = queued else {
             panic!("known already")
         };

@@ -1,12 +1,15 @@
 //! The state: an SVM, the slots that passed, what waits to be executed and what has landed.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use litesvm::LiteSVM;
+use solana_account::Account;
 use solana_clock::Clock;
 use solana_hash::Hash;
+use solana_pubkey::Pubkey;
 use solana_signature::Signature;
+use solana_slot_hashes::SlotHashes;
 use solana_transaction::versioned::VersionedTransaction;
 use solana_transaction_error::TransactionError;
 
@@ -15,6 +18,11 @@ use crate::wallets;
 
 /// A transaction may land until so many blocks after its blockhash.
 const BLOCKHASH_LIFE: u64 = 150;
+const LISTED_BLOCKHASHES: usize = 150;
+const RECENT_BLOCKHASHES: Pubkey =
+    Pubkey::from_str_const("SysvarRecentB1ockHashes11111111111111111111");
+const SYSVARS: Pubkey = Pubkey::from_str_const("Sysvar1111111111111111111111111111111111111");
+const LAMPORTS_PER_SIGNATURE: u64 = 5_000;
 /// Slots without a block since genesis: whoever takes a slot for a height is wrong by this much.
 const SKIPPED_SLOTS: u64 = 21_000_000;
 const MILLISECONDS_PER_SLOT: u64 = 400;
@@ -49,6 +57,8 @@ pub struct Ledger {
     pub genesis: String,
     pub rules: Rules,
     pub landed: HashMap<Signature, Landed>,
+    /// How often each method was called since somebody wanted to know; HTTP requests too.
+    pub asked: BTreeMap<String, u64>,
     /// Hashes of the messages that have landed: no signature decides what is a repetition.
     processed: HashSet<Hash>,
     /// The newest first, each with the last height at which it is good.
@@ -79,6 +89,7 @@ impl Ledger {
             genesis,
             rules,
             landed: HashMap::new(),
+            asked: BTreeMap::new(),
             processed: HashSet::new(),
             blockhashes: VecDeque::new(),
             pool: Vec::new(),
@@ -123,10 +134,37 @@ impl Ledger {
         }
         let height = self.height();
         self.blockhashes.retain(|(_, last)| *last >= height);
+        self.list_blockhashes();
         let mut clock = self.svm.get_sysvar::<Clock>();
         clock.slot = self.slot;
         clock.unix_timestamp = self.time();
         self.svm.set_sysvar(&clock);
+        self.svm.set_sysvar(&self.slot_hashes());
+    }
+
+    /// The blocks before this one: lookup tables take their addresses from a recent slot, and are used only after the slot that filled them.
+    fn slot_hashes(&self) -> SlotHashes {
+        let passed = (1..).zip(self.blockhashes.iter().skip(1));
+        let passed = passed.map(|(ago, (hash, _))| (self.slot - ago, *hash));
+        SlotHashes::new(&passed.collect::<Vec<_>>())
+    }
+
+    /// Keeps the runtime's own list of them: litesvm's has one.
+    fn list_blockhashes(&mut self) {
+        let recent = self.blockhashes.iter().take(LISTED_BLOCKHASHES);
+        let mut data = (recent.len() as u64).to_le_bytes().to_vec();
+        for (hash, _) in recent {
+            data.extend(hash.as_ref());
+            data.extend(LAMPORTS_PER_SIGNATURE.to_le_bytes());
+        }
+        let list = Account {
+            lamports: self.svm.minimum_balance_for_rent_exemption(data.len()),
+            data,
+            owner: SYSVARS,
+            ..Account::default()
+        };
+        let listed = self.svm.set_account(RECENT_BLOCKHASHES, list);
+        listed.expect("a list as the runtime reads it");
     }
 
     /// Executes what is due.

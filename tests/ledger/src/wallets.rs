@@ -2,7 +2,8 @@
 //! signature of their vault (seed `vault`); Lighthouse asserts nothing and always succeeds.
 //!
 //! A wallet's data is a list of calls: the index of the program among the instruction's accounts, the number of accounts, an index and flags
-//! (1 writable, 2 signer) for each, the length of the data (two bytes, little endian), the data.
+//! (1 writable, 2 signer) for each, the length of the data (two bytes, little endian), the data. Before a call may stand 255 or 254 and the
+//! index of an account: the call is made only while that account exists, or only while it does not.
 
 use litesvm::LiteSVM;
 use solana_instruction::error::InstructionError;
@@ -23,6 +24,9 @@ const WALLETS: [Pubkey; 6] = [
 const LIGHTHOUSE: Pubkey = Pubkey::from_str_const("L2TExMFKdjpN9kozasaurPirfHy9P8sbXoAN1qA3S95");
 const VAULT: &[u8] = b"vault";
 const UNITS: u64 = 1_000;
+/// The next call is made only while an account exists, or only while it does not.
+const WHILE_THERE: u8 = 255;
+const WHILE_GONE: u8 = 254;
 
 declare_process_instruction!(Wallet, UNITS, |invoke_context| { execute(invoke_context) });
 declare_process_instruction!(Lighthouse, UNITS, |_invoke_context| { Ok(()) });
@@ -42,18 +46,33 @@ fn execute(context: &mut InvokeContext<'_, '_>) -> Result<(), InstructionError> 
     let accounts = 0..current.get_number_of_instruction_accounts();
     let accounts = accounts.map(|index| current.get_key_of_instruction_account(index).copied());
     let accounts: Vec<Pubkey> = accounts.collect::<Result<_, _>>()?;
+    let exists = |index: u8| {
+        let account = current.try_borrow_instruction_account(index.into());
+        account.is_ok_and(|account| account.get_lamports() > 0)
+    };
     let data = current.get_instruction_data().to_vec();
+    let calls = calls(&data, &accounts, exists);
     let (_, bump) = Pubkey::find_program_address(&[VAULT], &program);
-    for call in calls(&data, &accounts).ok_or(InstructionError::InvalidInstructionData)? {
+    for call in calls.ok_or(InstructionError::InvalidInstructionData)? {
         context.native_invoke_signed(call, &[&[VAULT, &[bump]]])?;
     }
     Ok(())
 }
 
-fn calls(mut data: &[u8], accounts: &[Pubkey]) -> Option<Vec<Instruction>> {
+fn calls(
+    mut data: &[u8],
+    accounts: &[Pubkey],
+    exists: impl Fn(u8) -> bool,
+) -> Option<Vec<Instruction>> {
     let mut calls = Vec::new();
     while !data.is_empty() {
-        let program_id = *accounts.get(usize::from(byte(&mut data)?))?;
+        let mut first = byte(&mut data)?;
+        let mut is_made = true;
+        while matches!(first, WHILE_THERE | WHILE_GONE) {
+            is_made &= exists(byte(&mut data)?) == (first == WHILE_THERE);
+            first = byte(&mut data)?;
+        }
+        let program_id = *accounts.get(usize::from(first))?;
         let mut metas = Vec::new();
         for _ in 0..byte(&mut data)? {
             let pubkey = *accounts.get(usize::from(byte(&mut data)?))?;
@@ -67,11 +86,13 @@ fn calls(mut data: &[u8], accounts: &[Pubkey]) -> Option<Vec<Instruction>> {
         let length = usize::from(u16::from_le_bytes([byte(&mut data)?, byte(&mut data)?]));
         let (given, rest) = data.split_at_checked(length)?;
         data = rest;
-        calls.push(Instruction {
-            program_id,
-            accounts: metas,
-            data: given.to_vec(),
-        });
+        if is_made {
+            calls.push(Instruction {
+                program_id,
+                accounts: metas,
+                data: given.to_vec(),
+            });
+        }
     }
     Some(calls)
 }

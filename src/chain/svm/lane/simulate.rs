@@ -1,14 +1,16 @@
 //! The last look before signing: the message exactly as it will be signed, with slot 0 empty. A signed one would be out of our hands before it is
 //! on record.
 
+use futures::TryFutureExt;
 use serde_json::Value;
 use solana_hash::Hash;
+use solana_message::v0::MessageAddressTableLookup;
 use solana_signature::Signature;
 
 use super::Lane;
 use crate::chain::svm::chain::{in_version, read_work};
 use crate::chain::svm::cost;
-use crate::chain::svm::ledger::{Account, Ledger, Simulation, Trial};
+use crate::chain::svm::ledger::{Account, Ledger, NotLoaded, Simulation, Trial};
 use crate::chain::svm::transaction::Transaction;
 use crate::chain::svm::work::{Expect, Kind, Work};
 use crate::observe;
@@ -27,6 +29,7 @@ pub(super) struct Claimed {
     expect: Expect,
     trial: Trial,
     blockhash: Hash,
+    lookups: Vec<MessageAddressTableLookup>,
     /// The most that it costs, lamports.
     pub(super) cost: u64,
 }
@@ -62,6 +65,7 @@ impl Lane {
                     trial: trial(&work, &expect, &transaction),
                     cost: cost::of(&transaction),
                     blockhash: transaction.blockhash().clone(),
+                    lookups: transaction.lookups().to_vec(),
                     settlement,
                     work,
                     expect,
@@ -81,18 +85,26 @@ impl Lane {
     pub(super) async fn look(&self, claimed: &Claimed) -> Look {
         let reads = &self.chain.reads;
         let asked = futures::try_join!(
-            reads.simulate(&claimed.trial),
-            reads.validity(&claimed.blockhash)
+            reads
+                .simulate(&claimed.trial)
+                .map_err(NotLoaded::Unavailable),
+            reads
+                .validity(&claimed.blockhash)
+                .map_err(NotLoaded::Unavailable),
+            self.still_loads(claimed),
         );
         let (simulation, validity) = match asked {
-            Ok(asked) => asked,
-            Err(cause) => {
+            Ok((simulation, validity, true)) => (simulation, validity),
+            Ok((_, _, false)) => return unloaded("a lookup table has changed".to_owned()),
+            Err(NotLoaded::Unusable(why)) => return unloaded(why),
+            Err(NotLoaded::Unavailable(cause)) => {
                 observe::chain_trouble(&self.chain.config.network, &cause);
                 return Look::Unclear;
             }
         };
         let needed = validity.block_height.saturating_add(LEAST_LIFE);
-        if claimed.work.last_valid_block_height < needed {
+        let is_old = validity.blocks_left() < LEAST_LIFE;
+        if is_old || claimed.work.last_valid_block_height < needed {
             return claimed.refused("the blockhash has too little life left".to_owned());
         }
         let Some(error) = &simulation.error else {
@@ -115,6 +127,17 @@ impl Lane {
     }
 }
 
+impl Lane {
+    /// Whether the lookup tables still hold what was judged: on another fork they may have been filled in another way.
+    async fn still_loads(&self, claimed: &Claimed) -> Result<bool, NotLoaded> {
+        if claimed.lookups.is_empty() {
+            return Ok(true);
+        }
+        let loaded = self.chain.reads.load(&claimed.lookups).await?;
+        Ok(loaded == claimed.work.loaded)
+    }
+}
+
 impl Claimed {
     fn refused(&self, message: String) -> Look {
         let v2 = match self.work.kind {
@@ -126,11 +149,18 @@ impl Claimed {
     }
 }
 
+fn unloaded(message: String) -> Look {
+    let reason = Reason::InvalidExactSvmAltResolutionFailed;
+    Look::Refused { reason, message }
+}
+
 fn read_row(settlement: &Settlement, address: &str) -> store::Result<(Work, Expect, Transaction)> {
     let (work, expect) = read_work(settlement)?;
     let impossible =
         |why: &str| store::Error::Inconsistent(format!("work of {}: {why}", settlement.id));
-    let transaction = Transaction::decode(&work.wire(&Signature::default())).map_err(impossible)?;
+    let transaction = Transaction::decode(&work.wire(&Signature::default()))
+        .and_then(|transaction| transaction.load(&work.loaded))
+        .map_err(impossible)?;
     // What we sign is what account 0 says, whatever the row says beside it.
     if transaction.fee_payer().to_string() != address {
         return Err(impossible("another fee payer"));

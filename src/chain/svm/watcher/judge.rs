@@ -45,8 +45,16 @@ struct Meta {
     compute_units_consumed: Option<u64>,
     #[serde(default)]
     inner_instructions: Value,
+    loaded_addresses: Option<Loaded>,
     pre_token_balances: Option<Vec<TokenBalance>>,
     post_token_balances: Option<Vec<TokenBalance>>,
+}
+
+/// What lookup tables held.
+#[derive(Debug, Deserialize)]
+struct Loaded {
+    writable: Vec<String>,
+    readonly: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -148,17 +156,25 @@ fn landing(
     error: Option<Value>,
 ) -> store::Result<Landing> {
     let (work, expect) = read_work(settlement)?;
-    let transaction = Transaction::decode(&attempt.raw).map_err(|why| {
-        store::Error::Inconsistent(format!("the bytes of {}: {why}", attempt.hash))
-    })?;
+    let impossible =
+        |why| store::Error::Inconsistent(format!("the bytes of {}: {why}", attempt.hash));
+    let transaction = Transaction::decode(&attempt.raw).map_err(impossible)?;
     let (effects, gained) = match told {
         Told::NotYet => (None, None),
-        Told::Meta(meta) => (
-            effects(&transaction, work.kind, meta),
-            meta.and_then(|meta| {
-                gained(transaction.keys(), &expect.destination, &expect.mint, meta)
-            }),
-        ),
+        Told::Meta(meta) => {
+            let landed = meta.and_then(loaded);
+            let landed = landed.and_then(|loaded| transaction.clone().load(&loaded).ok());
+            let transaction = match landed {
+                Some(transaction) => transaction,
+                None => transaction.load(&work.loaded).map_err(impossible)?,
+            };
+            (
+                effects(&transaction, work.kind, meta),
+                meta.and_then(|meta| {
+                    gained(transaction.keys(), &expect.destination, &expect.mint, meta)
+                }),
+            )
+        }
     };
     let landed = Landed {
         error,
@@ -178,6 +194,13 @@ fn effects(transaction: &Transaction, kind: Kind, meta: Option<&Meta>) -> Option
         (None, Kind::Transfer) => Some(top.collect()),
         (None, Kind::SmartWallet) => None,
     }
+}
+
+/// The accounts that the transaction took from lookup tables, as they were when it landed. Some nodes leave them out: then what was judged counts.
+fn loaded(meta: &Meta) -> Option<Vec<Pubkey>> {
+    let Loaded { writable, readonly } = meta.loaded_addresses.as_ref()?;
+    let keys = writable.iter().chain(readonly).map(|key| key.parse().ok());
+    keys.collect()
 }
 
 /// What an account gained; one that is not listed before had nothing.

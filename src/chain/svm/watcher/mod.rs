@@ -108,6 +108,8 @@ impl Watcher {
         if is_slow {
             self.slow_at = Some(Instant::now());
             not_final = self.chain.store.oldest_not_final(network).await?;
+            let noted = self.note_pauses().await;
+            self.attempt(noted);
         }
         if open.is_empty() && not_final.is_empty() {
             return Ok(false);
@@ -123,6 +125,20 @@ impl Watcher {
             }
         }
         Ok(missing.map_or(true, |missing| !missing.is_empty()))
+    }
+
+    /// The lanes may be worked by another process: what it found out about them is in the database.
+    async fn note_pauses(&self) -> Result<(), Trouble> {
+        let fee_payers = &self.chain.fee_payers;
+        if !fee_payers.has_choice() {
+            return Ok(());
+        }
+        for address in fee_payers.addresses() {
+            let network = &self.chain.config.network;
+            let lane = self.chain.store.lane(network, &address.to_string()).await?;
+            fee_payers.note(&address, lane.paused.is_some());
+        }
+        Ok(())
     }
 
     fn attempt(&self, stage: Result<(), Trouble>) {

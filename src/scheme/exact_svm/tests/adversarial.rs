@@ -1,7 +1,6 @@
 //! Attempts to spend the sponsor's lamports, tokens or signature. Each is refused, on either path.
 
 use solana_instruction::{AccountMeta, Instruction};
-use solana_message::v0::MessageAddressTableLookup;
 
 use super::*;
 use crate::scheme::exact_svm::policy::SmartWallet;
@@ -203,47 +202,6 @@ fn no_key_of_ours_is_named_by_a_memo_or_a_budget() {
     signing.instructions[3].accounts.push(signer(fee_payer()));
     let rejection = signing.rejection().unwrap();
     assert_eq!(rejection.reason, Reason::InvalidExactSvmFeePayerNotIsolated);
-}
-
-#[test]
-fn lookup_tables_hide_nothing() {
-    let lookup: fn(&mut solana_message::v0::Message) = |message| {
-        message
-            .address_table_lookups
-            .push(MessageAddressTableLookup {
-                account_key: other(),
-                writable_indexes: vec![0],
-                readonly_indexes: vec![],
-            });
-    };
-    let hidden: fn(&mut solana_message::v0::Message) = |message| {
-        message
-            .address_table_lookups
-            .push(MessageAddressTableLookup {
-                account_key: other(),
-                writable_indexes: vec![0],
-                readonly_indexes: vec![1, 2],
-            });
-        let first = u8::try_from(message.account_keys.len()).unwrap();
-        message.instructions[3].accounts.push(first);
-        message.instructions[2].accounts[0] = first + 2;
-    };
-    for edit in [lookup, hidden] {
-        for (case, reason) in [
-            (
-                Case::new(),
-                Reason::InvalidExactSvmAltResolutionNotAvailable,
-            ),
-            (
-                with_smart_wallets(),
-                Reason::InvalidExactSvmAltResolutionNotAvailable,
-            ),
-            (Case::v1(), Reason::InvalidExactSvmTransactionUndecodable),
-        ] {
-            let case = Case { edit, ..case };
-            assert_eq!(case.rejection().map(|r| r.reason), Some(reason));
-        }
-    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::scheme::Refusal;
 use crate::scheme::exact_svm::checked::{MintFee, Paid};
 use crate::scheme::exact_svm::mint::Extension;
 
-async fn reason_of(case: Case) -> Reason {
+async fn reason_of(case: &Case) -> Reason {
     match case.verify().await {
         Err(Refusal::Rejected(rejection)) => rejection.reason,
         other => panic!("not rejected: {other:?}"),
@@ -90,7 +90,7 @@ async fn a_failed_simulation_refuses_the_payment() {
     ] {
         let mut case = Case::new();
         case.answer = Ok(failing(error));
-        assert_eq!(reason_of(case).await, reason);
+        assert_eq!(reason_of(&case).await, reason);
     }
 }
 
@@ -126,20 +126,21 @@ async fn a_mint_that_may_change_the_payment_is_not_paid_with() {
         let mut case = Case::of(programs::TOKEN_2022);
         let mint = mint_account(programs::TOKEN_2022, &[18, kind]);
         case.answer.as_mut().unwrap().accounts[0] = Some(mint);
-        assert_eq!(reason_of(case).await, Reason::AssetNotAllowed, "{kind}");
+        assert_eq!(reason_of(&case).await, Reason::AssetNotAllowed, "{kind}");
     }
     let mut allowed = Case::of(programs::TOKEN_2022);
     let mint = mint_account(programs::TOKEN_2022, &[18, 1]);
     allowed.answer.as_mut().unwrap().accounts[0] = Some(mint);
-    allowed
-        .policy
-        .allowed_extensions
-        .insert(Extension::TRANSFER_FEE);
+    let fee = [Extension::TRANSFER_FEE].into();
+    allowed.extensions = [(other(), fee)].into();
+    assert_eq!(reason_of(&allowed).await, Reason::AssetNotAllowed);
+    let fee = [Extension::TRANSFER_FEE].into();
+    allowed.extensions = [(USDC, fee)].into();
     allowed.verify().await.unwrap();
     let mut foreign = Case::new();
     let mint = mint_account(programs::TOKEN_2022, &[]);
     foreign.answer.as_mut().unwrap().accounts[0] = Some(mint);
-    assert_eq!(reason_of(foreign).await, Reason::AssetNotAllowed);
+    assert_eq!(reason_of(&foreign).await, Reason::AssetNotAllowed);
 }
 
 #[tokio::test]
@@ -148,7 +149,7 @@ async fn an_account_that_the_payee_gave_away_is_not_paid() {
     let account = token_account(programs::TOKEN, other());
     given.answer.as_mut().unwrap().accounts[1] = Some(account);
     assert_eq!(
-        reason_of(given).await,
+        reason_of(&given).await,
         Reason::InvalidExactSvmRecipientMismatch
     );
 }
@@ -163,7 +164,7 @@ async fn no_inner_instruction_gets_a_key_of_ours() {
             transfer: None,
             takes_from: None,
         }]);
-        let reason = reason_of(case).await;
+        let reason = reason_of(&case).await;
         assert_eq!(reason, Reason::InvalidExactSvmFeePayerNotIsolated);
     }
 }
@@ -184,7 +185,7 @@ async fn a_message_about_to_expire_is_refused() {
                 ..case
             };
             match expected {
-                Some(reason) => assert_eq!(reason_of(case).await, reason),
+                Some(reason) => assert_eq!(reason_of(&case).await, reason),
                 None => assert!(case.verify().await.is_ok()),
             }
         }
@@ -206,6 +207,7 @@ fn the_row_carries_what_a_lane_and_a_watcher_need() {
     let validity = Validity {
         last_valid_block_height: HEIGHT,
         block_height: 0,
+        age: 0,
     };
     for (fee, gain) in [(MintFee::None, Some(AMOUNT)), (MintFee::Possible, None)] {
         let paid = Paid {
