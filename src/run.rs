@@ -15,12 +15,15 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::chain::pulse::Pulse;
+use crate::chain::{Balances, Witness};
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::facilitator::{Facilitator, Parts};
+use crate::config::{self, Config};
+use crate::facilitator::{Facilitator, Parts, Survey};
 use crate::hooks::Hooks;
 use crate::lifecycle::Lifecycle;
 use crate::protocol::Network;
+use crate::reconcile::Daily;
 use crate::scheme::Registry;
 use crate::store::Store;
 use crate::{http, observe};
@@ -28,6 +31,8 @@ use crate::{http, observe};
 /// A running service.
 pub struct Running {
     pub address: SocketAddr,
+    /// Where `/metrics` is told, where it is.
+    pub metrics: Option<SocketAddr>,
     lifecycle: Lifecycle,
     notice: Duration,
     server: JoinHandle<()>,
@@ -42,6 +47,58 @@ struct Shared {
     hooks: Arc<dyn Hooks>,
 }
 
+/// Every family of chains that is served.
+struct Families {
+    evm: evm::Family,
+    svm: svm::Family,
+}
+
+impl Families {
+    fn new(config: &Config, shared: &Shared) -> anyhow::Result<Self> {
+        Ok(Self {
+            evm: evm::Family::new(&config.evm, shared)?,
+            svm: svm::Family::new(&config.svm, shared)?,
+        })
+    }
+
+    fn registry(&self) -> Registry {
+        Registry::new(vec![Box::new(self.evm.exact()), Box::new(self.svm.exact())])
+    }
+
+    /// Ways to read what accounts hold.
+    fn balances(&self) -> BTreeMap<Network, Arc<dyn Balances>> {
+        self.evm.balances().chain(self.svm.balances()).collect()
+    }
+
+    fn pulses(&self) -> Vec<Arc<Pulse>> {
+        let pulses = self.evm.pulses().chain(self.svm.pulses());
+        pulses.map(Arc::new).collect()
+    }
+
+    fn witnesses(&self) -> Vec<Arc<dyn Witness>> {
+        [self.evm.witnesses(), self.svm.witnesses()].concat()
+    }
+
+    /// Compares the ledger with the chain from time to time, unless that is switched off.
+    fn reconcile(&self, config: &config::Reconcile, shared: &Shared, lifecycle: &Lifecycle) {
+        if config.interval.is_zero() {
+            return;
+        }
+        let daily = Daily {
+            witnesses: self.witnesses(),
+            store: shared.store.clone(),
+            clock: shared.clock.clone(),
+            config: config.clone(),
+        };
+        lifecycle.spawn("reconcile", daily.run(lifecycle.stopping()));
+    }
+
+    fn start(&self, lifecycle: &Lifecycle) {
+        self.evm.start(lifecycle);
+        self.svm.start(lifecycle);
+    }
+}
+
 /// Starts everything and returns once requests are answered.
 ///
 /// # Errors
@@ -49,15 +106,8 @@ struct Shared {
 pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyhow::Result<Running> {
     // Twice is harmless: tests start several services in one process.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let store = Store::connect(
-        &config.store.url,
-        config.store.max_connections,
-        clock.clone(),
-    )
-    .await
-    .context("opening the database (DATABASE_URL)")?
-    .with_outbox(webhooks::outbox(&config));
-    prepare(&store, config.store.auto_migrate).await?;
+    observe::serving(&config);
+    let store = open_store(&config, &clock).await?;
     let lifecycle = Lifecycle::default();
     let shared = Shared {
         client: rpc_client()?,
@@ -66,13 +116,19 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         hooks: Arc::clone(&hooks),
     };
     let access = access::Access::open(&config, &shared).await?;
-    let evm = evm::Family::new(&config.evm, &shared)?;
-    let svm = svm::Family::new(&config.svm, &shared)?;
+    let families = Families::new(&config, &shared)?;
     let rules = policy::Rules::open(&config);
-    let balances = evm.balances().chain(svm.balances()).collect();
+    let balances = families.balances();
+    let survey = Arc::new(Survey::new(
+        store.clone(),
+        clock.clone(),
+        families.pulses(),
+        lifecycle.draining(),
+    ));
     let facilitator = Arc::new(Facilitator::new(Parts {
-        schemes: Registry::new(vec![Box::new(evm.exact()), Box::new(svm.exact())]),
+        schemes: families.registry(),
         store: store.clone(),
+        survey: Arc::clone(&survey),
         clock,
         hooks,
         network_names: network_names(&config),
@@ -96,8 +152,10 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     let router = http::router(house, &config.server, &config.auth, &config.settle);
     access.start(&lifecycle, &shared, rules.deny_list());
     webhooks::start(&config, &lifecycle, &shared)?;
-    evm.start(&lifecycle);
-    svm.start(&lifecycle);
+    families.reconcile(&config.reconcile, &shared, &lifecycle);
+    let metrics = start_metrics(&config, &lifecycle).await?;
+    lifecycle.spawn("survey", survey.run(lifecycle.stopping()));
+    families.start(&lifecycle);
     let (closing, notice) = (lifecycle.closing(), config.server.drain_notice);
     let server = lifecycle.tasks().spawn(async move {
         http::serve(listener, router, &config.server, closing).await;
@@ -105,11 +163,47 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     observe::listening(address);
     Ok(Running {
         address,
+        metrics,
         lifecycle,
         notice,
         server,
         store,
     })
+}
+
+/// Tells `/metrics` until everything has stopped: a drain is worth watching. Beside a port that is taken and that nobody chose, payments go on.
+async fn start_metrics(
+    config: &Config,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let Some(port) = config.observe.metrics else {
+        return Ok(None);
+    };
+    let server = http::metrics_server(&config.server, port);
+    let (listener, address) = match http::bind(&server).await {
+        Ok(bound) => bound,
+        Err(_) if !port.is_chosen => {
+            observe::note(&format!(
+                "port {} is taken, and METRICS_PORT names no other: there are no metrics",
+                port.port
+            ));
+            return Ok(None);
+        }
+        Err(cause) => {
+            return Err(cause).with_context(|| {
+                format!(
+                    "listening on {}:{} (METRICS_HOST, METRICS_PORT)",
+                    port.host, port.port
+                )
+            });
+        }
+    };
+    let stopping = lifecycle.stopping();
+    lifecycle.spawn("metrics", async move {
+        http::serve(listener, http::metrics_router(), &server, stopping).await;
+    });
+    observe::metrics_listening(address);
+    Ok(Some(address))
 }
 
 impl Running {
@@ -138,6 +232,36 @@ impl Running {
         self.store.close().await;
         served.is_ok() && !self.lifecycle.has_failed()
     }
+}
+
+/// Everything that can be asked what really happened, for a comparison outside a running service.
+///
+/// # Errors
+/// A key is not a key.
+pub fn witnesses(
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+    hooks: Arc<dyn Hooks>,
+) -> anyhow::Result<Vec<Arc<dyn Witness>>> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let shared = Shared {
+        client: rpc_client()?,
+        store: store.clone(),
+        clock: clock.clone(),
+        hooks,
+    };
+    Ok(Families::new(config, &shared)?.witnesses())
+}
+
+async fn open_store(config: &Config, clock: &Clock) -> anyhow::Result<Store> {
+    let (url, connections) = (&config.store.url, config.store.max_connections);
+    let store = Store::connect(url, connections, clock.clone())
+        .await
+        .context("opening the database (DATABASE_URL)")?
+        .with_outbox(webhooks::outbox(config));
+    prepare(&store, config.store.auto_migrate).await?;
+    Ok(store)
 }
 
 /// Brings the schema up to date, or refuses to work on one that is not.

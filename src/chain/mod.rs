@@ -4,9 +4,12 @@ mod balances;
 mod error;
 pub mod evm;
 mod lease;
+pub mod pulse;
 mod rpc;
 pub mod svm;
+mod witness;
 
 pub use balances::Balances;
 pub use error::Error;
 pub use rpc::{Endpoints, Identity, Rpc};
+pub use witness::{Trouble, Witness};

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Environment};
 use crate::facilitator::Scope;
 use crate::http::NewKey;
+use crate::observe::{self, Telemetry};
 use crate::protocol::Network;
 use crate::run;
 use crate::store::{Added, ApiKey, KEYS_MAX, Store};
@@ -59,7 +60,7 @@ struct Create {
 
 pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = Config::load(&Environment::of_process())?;
-    super::start_log(&config.log);
+    observe::start_log(&config.log, &Telemetry::default());
     let store = Store::connect(&config.store.url, 1, Clock::system())
         .await
         .context("opening the database (DATABASE_URL)")?;

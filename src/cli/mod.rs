@@ -1,23 +1,24 @@
-//! The commands: `serve` (the default), `dev`, `migrate`, `check`, `keygen`, `keys`, `webhooks`, `healthcheck`.
+//! The commands: `serve` (the default), `dev`, `migrate`, `check`, `keygen`, `keys`, `webhooks`, `reconcile`, `healthcheck`.
 
 mod check;
 mod healthcheck;
 mod keygen;
 mod keys;
+mod reconcile;
 mod webhooks;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
-use crate::config::{Config, Environment, Log};
+use crate::config::{Config, Environment};
 use crate::hooks::Nothing;
 use crate::lifecycle::Signal;
+use crate::observe::Telemetry;
 use crate::store::Store;
 use crate::{dev, lifecycle, observe, run};
 
@@ -44,6 +45,8 @@ enum Command {
     Keys(keys::Options),
     /// Show what waits in the outbox of webhooks and what was given up, or send that again.
     Webhooks(webhooks::Options),
+    /// Compare the ledger with the chain; exit code 0 when they agree, 1 when they differ or could not be compared.
+    Reconcile(reconcile::Options),
     /// Ask the service on this machine whether it is up; exit code 0 or 1.
     Healthcheck,
 }
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
             Command::Keygen(options) => keygen::run(&options),
             Command::Keys(options) => keys::run(options).await,
             Command::Webhooks(options) => webhooks::run(options).await,
+            Command::Reconcile(options) => reconcile::run(&options).await,
             Command::Healthcheck => healthcheck::run().await,
         }
     });
@@ -78,15 +82,20 @@ pub fn main() -> ExitCode {
 
 async fn serve() -> anyhow::Result<ExitCode> {
     let config = Config::load(&Environment::of_process())?;
-    start_log(&config.log);
+    let telemetry = Telemetry::start(config.observe.otlp.as_ref())?;
+    observe::start_log(&config.log, &telemetry);
     for line in config.summary() {
         tracing::info!("{line}");
     }
     for text in &config.notes {
         observe::note(text);
     }
-    let running = run::start(config, Clock::system(), Arc::new(Nothing)).await?;
-    Ok(until_stopped(running).await)
+    let ended = match run::start(config, Clock::system(), Arc::new(Nothing)).await {
+        Ok(running) => Ok(until_stopped(running).await),
+        Err(cause) => Err(cause),
+    };
+    telemetry.stop().await;
+    ended
 }
 
 /// Serves until a signal or a failed task, then drains. A second signal ends the process at once, which is safe.
@@ -109,7 +118,7 @@ pub(crate) async fn until_stopped(running: run::Running) -> ExitCode {
 
 async fn migrate() -> anyhow::Result<ExitCode> {
     let config = Config::load(&Environment::of_process())?;
-    start_log(&config.log);
+    observe::start_log(&config.log, &Telemetry::default());
     let store = Store::connect(&config.store.url, 1, Clock::system())
         .await
         .context("opening the database (DATABASE_URL)")?;
@@ -117,21 +126,6 @@ async fn migrate() -> anyhow::Result<ExitCode> {
     store.close().await;
     tracing::info!("the database is up to date");
     Ok(ExitCode::SUCCESS)
-}
-
-pub(crate) fn start_log(log: &Log) {
-    let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        // Colours are for people: a pipe leads into somebody's log search.
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    // A second start in one process keeps the first log.
-    let _ = if log.json {
-        builder.json().try_init()
-    } else {
-        builder.try_init()
-    };
 }
 
 fn complain(cause: &anyhow::Error) -> ExitCode {

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::clock::{Clock, UnixMillis};
 use crate::config::{Config, Environment};
+use crate::observe::{self, Telemetry};
 use crate::run;
 use crate::store::Store;
 
@@ -30,7 +31,7 @@ enum Command {
 
 pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = Config::load(&Environment::of_process())?;
-    super::start_log(&config.log);
+    observe::start_log(&config.log, &Telemetry::default());
     let store = Store::connect(&config.store.url, 1, Clock::system())
         .await
         .context("opening the database (DATABASE_URL)")?;

@@ -13,8 +13,8 @@ use super::problem::{Problem, Problems};
 use super::reader::Reader;
 use super::value::{self, Parsed};
 use super::{
-    Auth, Cidr, Config, Cors, Environment, Limits, Log, Server, Settle, Store, evm, limits, policy,
-    svm, throwaway, validate, variables, webhooks,
+    Auth, Cidr, Config, Cors, Environment, Limits, Log, Reconcile, Server, Settle, Store, evm,
+    limits, observe, policy, svm, throwaway, validate, variables, webhooks,
 };
 use crate::secret::Secret;
 
@@ -41,7 +41,9 @@ impl Config {
             webhooks: webhooks::read(&mut reader, signing),
             evm: evm::read(&mut reader, &catalogue),
             svm: svm::read(&mut reader, &catalogue),
+            reconcile: reconcile(&mut reader),
             log: log(&mut reader),
+            observe: observe::read(&mut reader),
             notes: Vec::new(),
         };
         note_strays(&mut reader);
@@ -164,6 +166,19 @@ fn settle_timeout(reader: &mut Reader<'_>) -> Duration {
     Duration::from_millis(chosen.min(SETTLE_TIMEOUT_LIMIT_MS))
 }
 
+fn reconcile(reader: &mut Reader<'_>) -> Reconcile {
+    let hours = reader.value("RECONCILE_INTERVAL_HOURS", |text| {
+        value::whole(text, 0, 8784)
+    });
+    let days = reader.value("RECONCILE_WINDOW_DAYS", |text| {
+        value::whole(text, 1, 3660_u64)
+    });
+    Reconcile {
+        interval: Duration::from_hours(hours),
+        window: Duration::from_hours(days * 24),
+    }
+}
+
 fn log(reader: &mut Reader<'_>) -> Log {
     Log {
         json: reader.value("LOG_FORMAT", is_json),
@@ -253,7 +268,7 @@ fn milliseconds(reader: &mut Reader<'_>, name: &str, least: u64, most: u64) -> D
     Duration::from_millis(reader.value(name, |text| value::whole(text, least, most)))
 }
 
-fn host(text: &str) -> Parsed<IpAddr> {
+pub(super) fn host(text: &str) -> Parsed<IpAddr> {
     text.parse().map_err(|_| {
         let quoted = value::quote(text);
         format!("must be an IP address such as 0.0.0.0 or ::, not {quoted}")

@@ -8,6 +8,7 @@ mod evm;
 pub mod limits;
 mod load;
 mod networks;
+mod observe;
 pub mod policy;
 mod problem;
 mod reader;
@@ -58,7 +59,9 @@ pub struct Config {
     pub webhooks: Webhooks,
     pub evm: Evm,
     pub svm: Svm,
+    pub reconcile: Reconcile,
     pub log: Log,
+    pub observe: Observe,
     /// What was decided for the operator, one sentence each, said at start.
     pub notes: Vec<String>,
 }
@@ -118,11 +121,67 @@ pub struct Settle {
     pub pending_status: u16,
 }
 
+/// The daily comparison of the ledger with the chain.
+#[derive(Debug, Clone)]
+pub struct Reconcile {
+    /// Time between two comparisons; zero means that only the command makes one.
+    pub interval: Duration,
+    /// How far back a comparison looks.
+    pub window: Duration,
+}
+
 #[derive(Debug, Clone)]
 pub struct Log {
     pub json: bool,
     /// A `tracing` filter such as `info,x402_facilitator=debug`.
     pub filter: String,
+}
+
+/// What operators see beside the log.
+#[derive(Debug, Clone)]
+pub struct Observe {
+    /// Where `/metrics` is told; `None` for nowhere.
+    pub metrics: Option<MetricsPort>,
+    /// What is exported; `None` for nothing.
+    pub otlp: Option<Otlp>,
+}
+
+/// Where `/metrics` is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricsPort {
+    pub host: IpAddr,
+    pub port: u16,
+    /// Whether the operator named the port: then it is an error when it is taken.
+    pub is_chosen: bool,
+}
+
+/// Where traces and metrics are exported to, by OTLP over HTTP with protobuf.
+#[derive(Debug, Clone)]
+pub struct Otlp {
+    /// The whole URL; `None` exports no traces.
+    pub traces: Option<Secret>,
+    /// The whole URL; `None` exports no metrics.
+    pub metrics: Option<Secret>,
+    pub service_name: String,
+    /// Resource attributes by name.
+    pub resource: Vec<(String, String)>,
+    /// HTTP headers; they may carry keys.
+    pub headers: Vec<(String, Secret)>,
+    /// Longest that one export may take.
+    pub timeout: Duration,
+    pub metric_interval: Duration,
+    pub sampling: Sampling,
+    /// Whether a caller's decision to record a trace comes before ours.
+    pub follows_parent: bool,
+}
+
+/// Which traces are recorded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Sampling {
+    Always,
+    Never,
+    /// This share of them, from 0 to 1.
+    Ratio(f64),
 }
 
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Config, Cors, EvmNetwork, Store, SvmNetwork, throwaway};
+use super::{Config, Cors, EvmNetwork, MetricsPort, Observe, Otlp, Store, SvmNetwork, throwaway};
 use crate::secret::Secret;
 use crate::signer::svm::{Local, Signer};
 
@@ -13,7 +13,9 @@ impl Config {
             self.listening(),
             format!("store: {}", self.store.place()),
             self.callers(),
+            self.observe.metrics(),
         ];
+        lines.extend(self.observe.otlp.as_ref().map(Otlp::line));
         for address in self.evm.keys.iter().filter_map(throwaway::address) {
             lines.push(format!("EVM signer: {address}"));
         }
@@ -53,6 +55,25 @@ impl Config {
             return "callers: anyone".to_owned();
         }
         format!("callers: {}", known.join(", "))
+    }
+}
+
+impl Observe {
+    fn metrics(&self) -> String {
+        match self.metrics {
+            Some(MetricsPort { host, port, .. }) => {
+                format!("metrics: {}", std::net::SocketAddr::new(host, port))
+            }
+            None => "metrics: off".to_owned(),
+        }
+    }
+}
+
+impl Otlp {
+    fn line(&self) -> String {
+        let to = |url: &Option<Secret>| url.as_ref().map_or_else(|| "nowhere".to_owned(), host);
+        let (traces, metrics) = (to(&self.traces), to(&self.metrics));
+        format!("exported: traces to {traces}, metrics to {metrics}")
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 /// What a name in a family stands for: the network's name in upper case, every other character `_`.
 const PLACEHOLDER: &str = "<NAME>";
 /// Beginnings of names that operators write for this service and for nothing else.
-const OURS: [&str; 15] = [
+const OURS: [&str; 16] = [
     "BEARER_",
     "CDP_",
     "DENY_LIST",
@@ -14,6 +14,7 @@ const OURS: [&str; 15] = [
     "HELIUS_",
     "HOOK_",
     "LIMITS_",
+    "METRICS_",
     "SETTLE_",
     "SETTLEMENT_",
     "STARKNET_",
@@ -46,10 +47,11 @@ pub enum Group {
     Evm,
     Svm,
     Logging,
+    Telemetry,
 }
 
 impl Group {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Server,
         Self::Database,
         Self::Authentication,
@@ -59,6 +61,7 @@ impl Group {
         Self::Evm,
         Self::Svm,
         Self::Logging,
+        Self::Telemetry,
     ];
 
     pub const fn title(self) -> &'static str {
@@ -72,6 +75,7 @@ impl Group {
             Self::Evm => "EVM networks",
             Self::Svm => "Solana networks",
             Self::Logging => "Logging",
+            Self::Telemetry => "Metrics and traces",
         }
     }
 
@@ -86,7 +90,8 @@ impl Group {
             | Self::Policy
             | Self::Webhooks
             | Self::Evm
-            | Self::Logging => "BASE_SEPOLIA",
+            | Self::Logging
+            | Self::Telemetry => "BASE_SEPOLIA",
         }
     }
 
@@ -119,7 +124,7 @@ impl Group {
 /// All of them, in the order in which they are documented.
 #[rustfmt::skip]
 pub const ALL: &[Variable] = {
-    use Group::{Authentication, Database, Evm, Logging, Policy, Server, Settlement, Svm, Webhooks};
+    use Group::{Authentication, Database, Evm, Logging, Policy, Server, Settlement, Svm, Telemetry, Webhooks};
     &[
         Server.default("PORT", "8090", "Port to listen on."),
         Server.default("HOST", "0.0.0.0", "IP address to listen on; `::` for both families."),
@@ -147,6 +152,9 @@ pub const ALL: &[Variable] = {
         Settlement.default("SETTLE_TIMEOUT_MS", "20000", "How long `/settle` waits for an outcome before it answers `settlement_pending`, milliseconds; at most 28000, because clients give up at 30 s."),
         Settlement.unset("SETTLEMENT_RECEIPT_TIMEOUT_MS", "Another name of `SETTLE_TIMEOUT_MS`, which wins."),
         Settlement.default("SETTLE_PENDING_STATUS", "200", "HTTP status of `settlement_pending`: `200`, or `500` for resource servers that want it."),
+
+        Settlement.default("RECONCILE_INTERVAL_HOURS", "24", "How often one of the replicas compares the ledger with the chain, hours; differences are logged and counted. `0`: only the `reconcile` command does."),
+        Settlement.default("RECONCILE_WINDOW_DAYS", "7", "How far back such a comparison looks, days."),
 
         Policy.unset("SETTLE_MAX_AMOUNT", "Most that one payment may be, atomic units. Unset: any."),
         Policy.unset("MIN_AMOUNT", "Least that one payment must be, atomic units: a number for every token, `0xtoken=number` for one, or both, comma-separated. Unset: 1."),
@@ -204,6 +212,23 @@ pub const ALL: &[Variable] = {
 
         Logging.default("LOG_FORMAT", "pretty", "`pretty` for people, `json` for machines."),
         Logging.default("RUST_LOG", "info", "What is logged, such as `info,x402_facilitator=debug`."),
+
+        Telemetry.default("METRICS_PORT", "9090", "Port of `/metrics`, or `off`. Where it is not set and 9090 is taken, there are none and the log says so."),
+        Telemetry.default("METRICS_HOST", "127.0.0.1", "IP address of that port. Metrics need no token: open it to a private network only."),
+        Telemetry.secret("OTEL_EXPORTER_OTLP_ENDPOINT", "Where traces and metrics are exported to, by OTLP over HTTP. Unset, and none of the next two: nothing is exported."),
+        Telemetry.secret("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "Another URL for traces, used as it is."),
+        Telemetry.secret("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "Another URL for metrics, used as it is."),
+        Telemetry.secret("OTEL_EXPORTER_OTLP_HEADERS", "Headers of exports, `name=value,name=value`."),
+        Telemetry.default("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "The only one that is spoken; with another nothing is exported."),
+        Telemetry.default("OTEL_EXPORTER_OTLP_TIMEOUT", "10000", "Longest that one export may take, milliseconds."),
+        Telemetry.default("OTEL_METRIC_EXPORT_INTERVAL", "60000", "How often metrics are exported, milliseconds."),
+        Telemetry.default("OTEL_TRACES_EXPORTER", "otlp", "`none`: no traces."),
+        Telemetry.default("OTEL_METRICS_EXPORTER", "otlp", "`none`: no export of metrics; `/metrics` stays."),
+        Telemetry.default("OTEL_TRACES_SAMPLER", "parentbased_always_on", "Which traces are recorded: `always_on`, `always_off` or `traceidratio`; with `parentbased_` before it the caller's decision comes first."),
+        Telemetry.default("OTEL_TRACES_SAMPLER_ARG", "1", "The share that `traceidratio` records, 0 to 1."),
+        Telemetry.default("OTEL_SERVICE_NAME", "x402-facilitator", "The service's name in traces and exported metrics."),
+        Telemetry.unset("OTEL_RESOURCE_ATTRIBUTES", "More about this process, `name=value,name=value`."),
+        Telemetry.default("OTEL_SDK_DISABLED", "false", "`true`: nothing is exported, whatever else is set."),
     ]
 };
 

@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::hooks::Nothing;
 use crate::lifecycle;
+use crate::observe::{self, Telemetry};
 use crate::run;
 
 use buyer::{Buyer, Method};
@@ -92,7 +93,7 @@ struct Sandbox {
 impl Sandbox {
     async fn serve(&self, options: &Options, client: reqwest::Client) -> anyhow::Result<ExitCode> {
         let config = self.configure(options)?;
-        cli::start_log(&config.log);
+        observe::start_log(&config.log, &Telemetry::default());
         let running = run::start(config, Clock::system(), Arc::new(Nothing)).await?;
         let facilitator = format!("http://127.0.0.1:{}", running.address.port());
         let buyer = Buyer::new(
@@ -140,8 +141,16 @@ impl Sandbox {
             ("EVM_PRIVATE_KEY", keys::key("signer", 0).to_string()),
             ("RUST_LOG", filter),
         ];
+        if options.once {
+            // Whoever only wants to see it pay has no use for metrics.
+            settings.push(("METRICS_PORT", "off".to_owned()));
+        }
         if let Ok(solana) = &self.solana {
             settings.extend(solana.settings(folder)?);
+        }
+        if options.once {
+            // Whoever only wants to see it pay has no use for them.
+            settings.push(("METRICS_PORT", "off".to_owned()));
         }
         let mut config = Config::load(&Environment::from_iter(settings))?;
         if options.once {

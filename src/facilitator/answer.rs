@@ -17,6 +17,24 @@ pub enum Verdict {
     Unavailable(String),
 }
 
+impl Verdict {
+    /// The answer's class, for logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Valid { .. } => "valid",
+            Self::Rejected(_) => "rejected",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection.reason.as_str()),
+            Self::Valid { .. } | Self::Unavailable(_) => None,
+        }
+    }
+}
+
 /// The answer to `/settle`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -38,9 +56,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The answer's class, for logs.
+    /// The answer's class, for logs and metrics.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Settled { replayed: true, .. } => "replayed",
             Self::Settled { .. } => "settled",
             Self::Rejected { .. } => "rejected",
             Self::Unconfirmed { .. } => "unconfirmed",

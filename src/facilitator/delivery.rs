@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::Parts;
 use crate::observe;
@@ -47,12 +48,13 @@ impl DeliveryClaim {
         let (tell, told) = oneshot::channel();
         let (store, id, delivery) = self.named();
         // In a task of its own, which a dropped request cannot leave half done: a claim given back must not come about after that.
-        self.tasks.spawn(async move {
+        let claiming = async move {
             let claimed = store.deliver(&id, &delivery).await;
             if tell.send(claimed).is_err() {
                 give_back(&store, &id, &delivery).await;
             }
-        });
+        };
+        self.tasks.spawn(claiming.in_current_span());
         match told.await {
             Ok(Ok(is_ours)) => {
                 self.is_open = false;
@@ -91,8 +93,8 @@ impl Drop for DeliveryClaim {
             return;
         }
         let (store, id, delivery) = self.named();
-        self.tasks
-            .spawn(async move { give_back(&store, &id, &delivery).await });
+        let giving_back = async move { give_back(&store, &id, &delivery).await };
+        self.tasks.spawn(giving_back.in_current_span());
     }
 }
 

@@ -9,6 +9,8 @@ pub mod policy;
 mod readiness;
 mod reference;
 mod settle;
+mod standing;
+mod survey;
 mod verify;
 mod view;
 
@@ -22,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::hooks::Hooks;
+use crate::observe;
 use crate::protocol::request::Malformed;
 use crate::protocol::response::SupportedResponse;
 use crate::protocol::{Network, Payment, request};
@@ -33,6 +36,7 @@ pub use caller::{Caller, Grant, Scope};
 pub use limits::Limits;
 pub use policy::Policy;
 pub use readiness::{Check, Readiness};
+pub use survey::Survey;
 pub use view::SettlementView;
 
 /// What the money path needs from the rest of the house.
@@ -41,6 +45,8 @@ pub struct Parts {
     pub store: Store,
     pub clock: Clock,
     pub hooks: Arc<dyn Hooks>,
+    /// What is seen of the networks, for `/readyz`.
+    pub survey: Arc<Survey>,
     /// Version 1 names of the networks.
     pub network_names: BTreeMap<String, Network>,
     pub limits: Limits,
@@ -92,7 +98,7 @@ impl Facilitator {
         caller: &Caller,
     ) -> Result<Vec<SettlementView>, Unavailable> {
         let found = self.look_up(reference).await.map_err(|cause| {
-            crate::observe::store_trouble(&cause);
+            observe::store_trouble(&cause);
             Unavailable
         })?;
         Ok(found
@@ -137,6 +143,15 @@ impl Facilitator {
 
     fn parse(&self, body: &[u8]) -> Result<Payment, Malformed> {
         request::parse(body, |name| self.parts.network_names.get(name).cloned())
+    }
+}
+
+/// What a payment is about, for metrics.
+fn asked(payment: &Payment) -> observe::Asked<'_> {
+    observe::Asked {
+        network: payment.requirements.network.as_str(),
+        scheme: &payment.requirements.scheme,
+        asset: &payment.requirements.asset,
     }
 }
 

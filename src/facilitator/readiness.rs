@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::Facilitator;
+use super::standing::Standing;
 
 const FRESH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -19,50 +20,61 @@ pub struct Readiness {
     pub checks: Vec<Check>,
 }
 
-/// One thing that readiness depends on.
+/// One thing that readiness is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
+    /// `database`, `network <id>` or `lane <network> <signer>`.
     pub name: String,
     pub ok: bool,
+    /// For people.
     pub detail: String,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<Option<(Instant, bool)>>);
+pub(super) struct Cache(Mutex<Option<(Instant, Option<Vec<Standing>>)>>);
 
 impl Facilitator {
+    /// Ready while the database answers and at least one network can settle: one whose nodes are down must not take the others along. A service
+    /// without networks has nothing that could fail.
     pub async fn readiness(&self) -> Readiness {
-        let ok = self.database_answers().await;
+        self.parts.survey.ready_to_tell().await;
+        let standings = self.standings().await;
         let draining = self.parts.draining.is_cancelled();
-        let detail = if ok { "answers" } else { "does not answer" };
         let database = Check {
             name: "database".to_owned(),
-            ok,
-            detail: detail.to_owned(),
+            ok: standings.is_some(),
+            detail: if standings.is_some() {
+                "answers".to_owned()
+            } else {
+                "does not answer".to_owned()
+            },
         };
+        let can_settle = standings.as_ref().is_some_and(|standings| {
+            standings.is_empty() || standings.iter().any(Standing::can_settle)
+        });
+        let networks = standings.iter().flatten().flat_map(Standing::checks);
         Readiness {
-            ready: ok && !draining,
+            ready: can_settle && !draining,
             draining,
-            checks: vec![database],
+            checks: std::iter::once(database).chain(networks).collect(),
         }
     }
 
-    async fn database_answers(&self) -> bool {
-        let known = *self
-            .readiness
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, ok)) = known.filter(|(at, _)| at.elapsed() < FRESH) {
-            let _ = at;
-            return ok;
+    /// `None` when the database does not answer.
+    async fn standings(&self) -> Option<Vec<Standing>> {
+        let known = self.readiness.get().clone();
+        if let Some((_, standings)) = known.filter(|(at, _)| at.elapsed() < FRESH) {
+            return standings;
         }
-        let ok = matches!(timeout(PATIENCE, self.parts.store.ping()).await, Ok(Ok(())));
-        *self
-            .readiness
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), ok));
-        ok
+        let asked = timeout(PATIENCE, self.parts.survey.standings()).await;
+        let standings = asked.ok().and_then(Result::ok);
+        *self.readiness.get() = Some((Instant::now(), standings.clone()));
+        standings
+    }
+}
+
+impl Cache {
+    fn get(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Option<Vec<Standing>>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,13 +1,14 @@
 //! `/settle`: enqueue once, wait for the outcome, tell it once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
+use tracing::instrument;
 
 use super::delivery::DeliveryClaim;
 use super::limits::{Kind, Parties};
 use super::verify::{Judged, is_same, payer_of, refuse_by_policy, refuse_expired};
-use super::{Answer, Facilitator, Outcome, Request, malformed};
+use super::{Answer, Facilitator, Outcome, Request, asked, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
@@ -28,15 +29,17 @@ struct Waiter<'a> {
 }
 
 impl Facilitator {
+    #[instrument(skip_all)]
     pub async fn settle(&self, request: Request<'_>) -> Answer<Outcome> {
+        let started = Instant::now();
         let deadline = self.parts.clock.now().plus(self.parts.settle_timeout);
         let _seat = match self.admit(request, Kind::Settle) {
             Ok(seat) => seat,
-            Err(refused) => return never_begun(refused),
+            Err(refused) => return never_begun(refused, started.elapsed()),
         };
         let payment = match self.parse(request.body) {
             Ok(payment) => payment,
-            Err(cause) => return never_begun(malformed(cause)),
+            Err(cause) => return never_begun(malformed(cause), started.elapsed()),
         };
         let verdict = match self.settle_payment(&payment, request, deadline).await {
             Ok(outcome) => outcome,
@@ -51,7 +54,12 @@ impl Facilitator {
             }
             Err(Refusal::Unavailable(cause)) => Outcome::Unavailable(cause),
         };
-        observe::settle_answered(&payment.wire_network, verdict.name(), verdict.reason());
+        observe::settle_answered(
+            asked(&payment),
+            verdict.name(),
+            verdict.reason(),
+            started.elapsed(),
+        );
         Answer {
             network: payment.wire_network,
             verdict,
@@ -155,6 +163,7 @@ impl Facilitator {
     }
 
     /// Waits for the outcome until the deadline. The settlement goes on whether or not anybody waits.
+    #[instrument(skip_all)]
     async fn wait(&self, id: &str, waiter: &mut Waiter<'_>) -> Outcome {
         let bell = self.parts.store.settlement_bell(id);
         let delivery = Delivery::new(
@@ -327,14 +336,19 @@ fn is_replay(delivered: &Delivered, request: Request<'_>) -> bool {
 }
 
 /// The answer to a request that is no payment, or one too many.
-fn never_begun((network, rejection): (String, Rejection)) -> Answer<Outcome> {
-    Answer {
-        network,
-        verdict: Outcome::Rejected {
-            rejection,
-            transaction: None,
-        },
-    }
+/// A request that was refused before it was known whom it is about.
+fn never_begun((network, rejection): (String, Rejection), took: Duration) -> Answer<Outcome> {
+    let verdict = Outcome::Rejected {
+        rejection,
+        transaction: None,
+    };
+    observe::settle_answered(
+        observe::Asked::UNREAD,
+        verdict.name(),
+        verdict.reason(),
+        took,
+    );
+    Answer { network, verdict }
 }
 
 fn other_payment(waiter: &Waiter<'_>) -> Outcome {

@@ -1,51 +1,46 @@
 //! `/verify`: every check, no effect.
 
+use std::time::{Duration, Instant};
+
+use tracing::instrument;
+
 use super::limits::{Kind, Parties};
 use super::policy::Terms;
-use super::{Answer, Caller, Facilitator, Request, Verdict, malformed};
+use super::{Answer, Caller, Facilitator, Request, Verdict, asked, malformed};
 use crate::observe;
 use crate::protocol::{Event, Payment, Reason};
 use crate::scheme::{Checked, Identity, Refusal, Rejection, Verified};
 use crate::store::{Settlement, Stage};
 
 impl Facilitator {
+    #[instrument(skip_all)]
     pub async fn verify(&self, request: Request<'_>) -> Answer<Verdict> {
+        let started = Instant::now();
         let _seat = match self.admit(request, Kind::Verify) {
             Ok(seat) => seat,
-            Err((network, rejection)) => {
-                return Answer {
-                    network,
-                    verdict: Verdict::Rejected(rejection),
-                };
-            }
+            Err(refused) => return never_begun(refused, started.elapsed()),
         };
         let payment = match self.parse(request.body) {
             Ok(payment) => payment,
-            Err(cause) => {
-                let (network, rejection) = malformed(cause);
-                return Answer {
-                    network,
-                    verdict: Verdict::Rejected(rejection),
-                };
-            }
+            Err(cause) => return never_begun(malformed(cause), started.elapsed()),
         };
         let verdict = match self.verify_payment(&payment, request.caller).await {
             Ok(payer) => Verdict::Valid { payer },
             Err(Refusal::Rejected(rejection)) => Verdict::Rejected(rejection),
             Err(Refusal::Unavailable(cause)) => Verdict::Unavailable(cause),
         };
-        let refused = match &verdict {
-            Verdict::Rejected(rejection) => Some(rejection),
-            Verdict::Valid { .. } | Verdict::Unavailable(_) => None,
-        };
-        let reason = refused.map(|rejection| rejection.reason.as_str());
-        observe::verified(&payment.wire_network, reason);
+        observe::verified(
+            asked(&payment),
+            verdict.name(),
+            verdict.reason(),
+            started.elapsed(),
+        );
         let told = match &verdict {
-            Verdict::Valid { payer } => Some((Event::VerifyAfter, Some(payer.as_str()))),
-            Verdict::Rejected(_) => Some((Event::VerifyFailed, None)),
+            Verdict::Valid { payer } => Some((Event::VerifyAfter, Some(payer.as_str()), None)),
+            Verdict::Rejected(refused) => Some((Event::VerifyFailed, None, Some(refused))),
             Verdict::Unavailable(_) => None,
         };
-        if let Some((event, payer)) = told {
+        if let Some((event, payer, refused)) = told {
             self.notify(event, &payment, request.caller, payer, refused)
                 .await;
         }
@@ -171,6 +166,18 @@ pub(super) fn refuse_by_policy(refused: Option<Rejection>) -> Result<(), Refusal
         Some(rejection) => Err(Refusal::Rejected(rejection)),
         None => Ok(()),
     }
+}
+
+/// A request that was refused before it was known whom it is about.
+fn never_begun((network, rejection): (String, Rejection), took: Duration) -> Answer<Verdict> {
+    let verdict = Verdict::Rejected(rejection);
+    observe::verified(
+        observe::Asked::UNREAD,
+        verdict.name(),
+        verdict.reason(),
+        took,
+    );
+    Answer { network, verdict }
 }
 
 pub(super) fn refuse_expired(checked: &dyn Checked) -> Result<(), Refusal> {

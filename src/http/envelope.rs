@@ -25,11 +25,14 @@ pub(super) async fn envelope(
     next: Next,
 ) -> Response<Body> {
     let started = Instant::now();
+    let _arrived = observe::arrived();
     let id = request_id::of(request.headers());
     let endpoint = route(&mut request, &base);
-    let span = span(request.method(), endpoint, &id);
+    let method = known(request.method());
+    let span = span(method, endpoint, &id);
+    observe::adopt(&span, request.headers(), method, endpoint.route());
     let mut response = next.run(request).instrument(span.clone()).await;
-    span.in_scope(|| log(endpoint, &response, started));
+    span.in_scope(|| log(method, endpoint, &response, started));
     dress(response.headers_mut(), endpoint, id);
     response
 }
@@ -69,20 +72,22 @@ fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Probes are not logged: they would be most of the log.
-fn span(method: &Method, endpoint: Endpoint, id: &HeaderValue) -> Span {
+/// At error level, so that no log filter which lets a line pass takes its request id away. Probes are not logged: they would be most of the log.
+fn span(method: &'static str, endpoint: Endpoint, id: &HeaderValue) -> Span {
     if endpoint == Endpoint::Health {
         return Span::none();
     }
     let id = id.to_str().unwrap_or_default();
-    let method = known(method);
     let route = endpoint.route();
-    tracing::info_span!(
+    tracing::error_span!(
         "request",
         http.method = method,
         http.route = route,
         request_id = id,
-        http.status = field::Empty
+        http.status = field::Empty,
+        trace_id = field::Empty,
+        otel.name = field::Empty,
+        otel.kind = field::Empty,
     )
 }
 
@@ -97,13 +102,12 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-fn log(endpoint: Endpoint, response: &Response<Body>, started: Instant) {
-    if endpoint == Endpoint::Health {
-        return;
-    }
+fn log(method: &'static str, endpoint: Endpoint, response: &Response<Body>, started: Instant) {
+    let is_probe = endpoint == Endpoint::Health;
     let status = response.status().as_u16();
     Span::current().record("http.status", status);
-    observe::answered(status, started.elapsed());
+    let latency = started.elapsed();
+    observe::answered(method, endpoint.route(), status, latency, is_probe);
 }
 
 fn dress(headers: &mut HeaderMap, endpoint: Endpoint, id: HeaderValue) {

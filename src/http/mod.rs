@@ -13,6 +13,7 @@ mod error;
 mod extract;
 mod health;
 mod home;
+mod metrics;
 mod problem;
 mod request_id;
 mod router;
@@ -28,5 +29,6 @@ mod verify;
 mod tests;
 
 pub use auth::{Keyring, NewKey};
+pub use metrics::{router as metrics_router, server as metrics_server};
 pub use router::{House, router};
 pub use server::{Drained, bind, serve};

@@ -6,7 +6,9 @@ use anyhow::Context;
 
 use super::Shared;
 use crate::chain::Balances;
+use crate::chain::Witness;
 use crate::chain::evm::{self, Chain, Lane, Reads, Watcher};
+use crate::chain::pulse::Pulse;
 use crate::config::{Evm, EvmNetwork};
 use crate::lifecycle::Lifecycle;
 use crate::protocol::Network;
@@ -62,6 +64,19 @@ impl Family {
             (chain.config.network.clone(), balances)
         };
         self.chains.iter().map(source)
+    }
+
+    pub(super) fn witnesses(&self) -> Vec<Arc<dyn Witness>> {
+        let witness = |chain: &Arc<Chain>| Arc::clone(chain) as Arc<dyn Witness>;
+        self.chains.iter().map(witness).collect()
+    }
+
+    pub(super) fn pulses(&self) -> impl Iterator<Item = Pulse> {
+        let address = |signer: &Arc<dyn Signer>| signer.address().to_string().to_lowercase();
+        let signers: Vec<String> = self.signers.iter().map(address).collect();
+        self.chains
+            .iter()
+            .map(move |chain| evm::pulse(chain, signers.clone()))
     }
 
     pub(super) fn start(&self, lifecycle: &Lifecycle) {

@@ -6,6 +6,8 @@ use anyhow::Context;
 
 use super::Shared;
 use crate::chain::Balances;
+use crate::chain::Witness;
+use crate::chain::pulse::Pulse;
 use crate::chain::svm::{self, Chain, FeePayers, Lane, Ledger, Reads, Watcher};
 use crate::config::{Svm, SvmNetwork};
 use crate::lifecycle::Lifecycle;
@@ -67,6 +69,19 @@ impl Family {
             (chain.config.network.clone(), balances)
         };
         self.chains.iter().map(source)
+    }
+
+    pub(super) fn witnesses(&self) -> Vec<Arc<dyn Witness>> {
+        let witness = |chain: &Arc<Chain>| Arc::clone(chain) as Arc<dyn Witness>;
+        self.chains.iter().map(witness).collect()
+    }
+
+    pub(super) fn pulses(&self) -> impl Iterator<Item = Pulse> {
+        let address = |signer: &Arc<dyn Signer>| signer.address().to_string();
+        let signers: Vec<String> = self.signers.iter().map(address).collect();
+        self.chains
+            .iter()
+            .map(move |chain| svm::pulse(chain, signers.clone()))
     }
 
     pub(super) fn start(&self, lifecycle: &Lifecycle) {

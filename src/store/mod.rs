@@ -9,8 +9,10 @@ mod outbox;
 mod outcomes;
 mod queue;
 mod quotas;
+mod reconcile;
 mod row;
 mod settlements;
+mod survey;
 mod transactions;
 mod watch;
 
@@ -32,8 +34,10 @@ pub use lanes::{LaneState, Lease};
 pub use outbox::{Answered, Attempted, Dead, Due, Outbox, OutboxState};
 pub use outcomes::{Block, Mined, Verdict};
 pub use quotas::{Quota, UnderWay, Whose};
+pub use reconcile::{Difference, DifferenceKind, FinalTransaction, KnownNonces, Spent};
 pub use row::{Delivered, Proof, Settlement, Stage};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
+pub use survey::{Connections, Cost, LaneRow, Waiting};
 pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
 pub use watch::NotFinal;
 
@@ -209,6 +213,11 @@ fn migrator() -> Migrator {
             4,
             "webhooks",
             include_str!("../../migrations/0004_webhooks.sql"),
+        ),
+        (
+            6,
+            "reconcile",
+            include_str!("../../migrations/0006_reconcile.sql"),
         ),
     ];
     let migrations = texts.map(|(version, name, sql)| {

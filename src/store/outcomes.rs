@@ -30,11 +30,15 @@ pub struct Mined {
 }
 
 impl Mined {
-    pub(super) fn cost_gwei(&self) -> i64 {
-        let wei = u128::from(self.gas_used)
+    /// What it cost: wei, or billionths of lamports.
+    pub fn cost(&self) -> u128 {
+        u128::from(self.gas_used)
             .saturating_mul(self.gas_price)
-            .saturating_add(self.l1_fee);
-        i64::try_from(wei.div_ceil(1_000_000_000)).unwrap_or(i64::MAX)
+            .saturating_add(self.l1_fee)
+    }
+
+    pub(super) fn cost_gwei(&self) -> i64 {
+        i64::try_from(self.cost().div_ceil(1_000_000_000)).unwrap_or(i64::MAX)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Everything that needs a socket, in one binary: real chain, real databases, stock clients. Nothing here reaches a public network.
 //!
 //! The EVM chain and the stock clients come from npm (`tests/package.json`, installed on first use), the Solana ledger from `tests/ledger`
-//! (built on first use, in minutes); Postgres comes from the machine.
+//! (built on first use, in minutes); Postgres and promtool come from the machine.
 
 mod harness;
 
@@ -20,12 +20,15 @@ mod hostile;
 mod lanes;
 mod ledger;
 mod ledger_controls;
+mod manifests;
+mod observe;
 mod outcomes;
 mod pay;
 mod pay_wallets;
 mod policy;
 mod postgres;
 mod reasons;
+mod reconcile;
 mod reference;
 mod reference_svm;
 mod repeats;

@@ -168,6 +168,8 @@ async fn no_start_up_error_repeats_a_secret() {
         "EVM_SEND_URL_BASE_SEPOLIA": "ftp://canary@node.example",
         "SVM_PRIVATE_KEY": "canary-not-a-key",
         "HELIUS_API_KEY": "canary key",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://canary@collector.example",
+        "OTEL_EXPORTER_OTLP_HEADERS": "canary",
     });
     for (name, value) in broken.as_object().expect("an object") {
         let settings = folder.clone().set(name, value.as_str().expect("text"));

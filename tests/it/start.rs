@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::binary::{self, Binary};
 use crate::harness::npm;
@@ -34,7 +34,18 @@ async fn without_configuration_it_serves_base_sepolia_and_says_what_it_chose() {
     let mut program = Binary::start(folder.path(), &only).await;
 
     assert_eq!(program.client.get("/healthz").await.status, 200);
-    assert_eq!(program.client.get("/readyz").await.status, 200);
+    // Its node does not answer, and it has no other.
+    let ready = program.client.get("/readyz").await;
+    assert_eq!(ready.status, 503);
+    let checks = ready.body["checks"]
+        .as_array()
+        .expect("the checks are listed");
+    let named = |check: &Value| (check["name"].clone(), check["ok"].clone());
+    assert_eq!(named(&checks[0]), (json!("database"), json!(true)));
+    assert_eq!(
+        named(&checks[1]),
+        (json!("network eip155:84532"), json!(false))
+    );
     let supported = program.client.get("/supported").await.body;
     let kind = |version: u8, network: &str| json!({"x402Version": version, "scheme": "exact", "network": network});
     let kinds = [kind(2, "eip155:84532"), kind(1, "base-sepolia")];

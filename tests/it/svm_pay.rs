@@ -317,10 +317,14 @@ async fn a_payment_costs_these_calls() {
     let request = SvmRequest::new(&scene).await;
 
     let client = facilitator.client();
+    // Waits for the look around that every start begins with.
+    client.get("/readyz").await;
+    let requests = || proxy.requests() - proxy.calls("getGenesisHash").len();
+    let (before, balances) = (requests(), proxy.calls("getBalance").len());
     assert_eq!(client.verify(&request.body).await.body["isValid"], true);
     let for_verify = (
         proxy.calls("simulateTransaction").len(),
-        proxy.requests() - proxy.calls("getGenesisHash").len(),
+        requests() - before,
     );
     assert_eq!(success(&client.settle(&request.body).await), request.id);
 
@@ -328,7 +332,8 @@ async fn a_payment_costs_these_calls() {
     assert_eq!(for_verify, (1, 2));
     assert_eq!(proxy.calls("getLatestBlockhash").len(), 1);
     assert_eq!(proxy.calls("simulateTransaction").len(), 3);
-    for once in ["getBalance", "sendTransaction", "getTransaction"] {
+    assert_eq!(proxy.calls("getBalance").len(), balances + 1);
+    for once in ["sendTransaction", "getTransaction"] {
         assert_eq!(proxy.calls(once).len(), 1, "{once}");
     }
     let sent = &proxy.calls("sendTransaction")[0];

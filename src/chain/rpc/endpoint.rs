@@ -13,6 +13,10 @@ const CHAIN_CHECK: Duration = Duration::from_hours(1);
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) url: Secret,
+    /// Its place among those of its role, from 0: what it is called where its URL must not be shown.
+    pub(super) index: usize,
+    /// Whether it is one of those that transactions go to.
+    pub(super) is_send: bool,
     /// When it last named our chain.
     checked: Mutex<Option<Instant>>,
     /// When it last could not be asked.
@@ -21,20 +25,38 @@ pub(super) struct Endpoint {
     is_send_only: bool,
 }
 
+/// What an endpoint is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Read,
+    /// Transactions, by a node that answers reads as well.
+    Send,
+    /// Transactions and nothing else.
+    SendOnly,
+}
+
 impl Endpoint {
-    pub(super) fn all(urls: &[Secret], is_send_only: bool) -> Vec<Self> {
-        let endpoint = |url: &Secret| Self {
+    pub(super) fn all(urls: &[Secret], role: Role) -> Vec<Self> {
+        let endpoint = |(index, url): (usize, &Secret)| Self {
             url: url.clone(),
+            index,
+            is_send: role != Role::Read,
             checked: Mutex::new(None),
             failed: Mutex::new(None),
-            is_send_only,
+            is_send_only: role == Role::SendOnly,
         };
-        urls.iter().map(endpoint).collect()
+        urls.iter().enumerate().map(endpoint).collect()
     }
 
     pub(super) fn is_checked(&self) -> bool {
         let checked = *self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_send_only || checked.is_some_and(|at| at.elapsed() < CHAIN_CHECK)
+    }
+
+    /// Whether the last request was answered, by a node that named the right chain.
+    pub(super) fn is_up(&self) -> bool {
+        let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.is_none() && self.is_checked()
     }
 
     /// Whether it failed a moment ago: then the others are asked first.

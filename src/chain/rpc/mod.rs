@@ -3,7 +3,7 @@
 mod answer;
 mod endpoint;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::stream::FuturesUnordered;
 use serde::de::DeserializeOwned;
@@ -14,7 +14,7 @@ use self::answer::{
     Answer, is_unavailable, missing, parse_answers, read_limited, refused, request_body,
     unavailable,
 };
-use self::endpoint::{Endpoint, by_health};
+use self::endpoint::{Endpoint, Role, by_health};
 use super::Error;
 use crate::observe;
 use crate::protocol::Network;
@@ -61,17 +61,17 @@ pub(super) type Call = (&'static str, Value);
 
 impl Rpc {
     pub fn new(endpoints: Endpoints<'_>, client: reqwest::Client) -> Self {
-        let send = if endpoints.send.is_empty() {
-            endpoints.read
+        let (send, send_role) = if endpoints.send.is_empty() {
+            (endpoints.read, Role::Send)
         } else {
-            endpoints.send
+            (endpoints.send, Role::SendOnly)
         };
         Self {
             client,
             network: endpoints.network.clone(),
             identity: endpoints.identity,
-            read: Endpoint::all(endpoints.read, false),
-            send: Endpoint::all(send, !endpoints.send.is_empty()),
+            read: Endpoint::all(endpoints.read, Role::Read),
+            send: Endpoint::all(send, send_role),
         }
     }
 
@@ -86,6 +86,11 @@ impl Rpc {
     ) -> Result<T, Error> {
         let mut answers = self.batch(vec![(method, params)]).await?;
         decode(answers.pop().unwrap_or_else(|| Err(missing()))?.as_ref())
+    }
+
+    /// Which read endpoints answer and are on the right chain, in configured order.
+    pub fn up(&self) -> Vec<bool> {
+        self.read.iter().map(Endpoint::is_up).collect()
     }
 
     /// Several reads in one HTTP request to one endpoint, answers in the order asked.
@@ -202,7 +207,7 @@ impl Rpc {
         }
         let chunks = calls
             .chunks(BATCH_MAX)
-            .map(|chunk| self.post_or_split(&endpoint.url, chunk));
+            .map(|chunk| self.post_or_split(endpoint, chunk));
         Ok(futures::future::try_join_all(chunks)
             .await?
             .into_iter()
@@ -213,14 +218,14 @@ impl Rpc {
     /// A node that takes no batches is asked one by one.
     async fn post_or_split(
         &self,
-        url: &Secret,
+        endpoint: &Endpoint,
         calls: &[Call],
     ) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
-        match self.post(url, calls).await {
+        match self.post(endpoint, calls).await {
             Err(Error::Refused { .. }) if calls.len() > 1 => {
                 let singles = calls
                     .iter()
-                    .map(|call| self.post(url, std::slice::from_ref(call)));
+                    .map(|call| self.post(endpoint, std::slice::from_ref(call)));
                 Ok(futures::future::try_join_all(singles)
                     .await?
                     .into_iter()
@@ -234,7 +239,7 @@ impl Rpc {
     /// A node on another chain would verify and settle nonsense: it counts as one that cannot be asked.
     async fn check_chain(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let question = (self.identity.method, json!([]));
-        let mut answers = self.post(&endpoint.url, &[question]).await?;
+        let mut answers = self.post(endpoint, &[question]).await?;
         let answer: Value = decode(&answers.pop().unwrap_or_else(|| Err(missing()))?)?;
         let named = (self.identity.read)(&answer)
             .ok_or_else(|| Error::Unavailable("the node does not name its chain".to_owned()))?;
@@ -247,6 +252,31 @@ impl Rpc {
     }
 
     async fn post(
+        &self,
+        endpoint: &Endpoint,
+        calls: &[Call],
+    ) -> Result<Vec<Result<Box<RawValue>, Error>>, Error> {
+        let started = Instant::now();
+        let answered = self.exchange(&endpoint.url, calls).await;
+        let rpc = observe::Rpc {
+            network: &self.network,
+            is_send: endpoint.is_send,
+            index: endpoint.index,
+            method: calls.first().map_or("none", |(method, _)| method),
+            calls: calls.len(),
+        };
+        let outcome = match &answered {
+            Ok(answers) if answers.iter().any(is_unavailable) => observe::RpcOutcome::Unavailable,
+            Ok(answers) if answers.iter().all(Result::is_err) => observe::RpcOutcome::Refused,
+            Ok(_) => observe::RpcOutcome::Ok,
+            Err(Error::Refused { .. }) => observe::RpcOutcome::Refused,
+            Err(Error::Unavailable(_)) => observe::RpcOutcome::Unavailable,
+        };
+        observe::rpc_asked(rpc, outcome, started.elapsed());
+        answered
+    }
+
+    async fn exchange(
         &self,
         url: &Secret,
         calls: &[Call],

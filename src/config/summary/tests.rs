@@ -29,6 +29,12 @@ fn tells_everything_but_secrets() {
         ("SVM_PRIVATE_KEY", KEYPAIR),
         ("HELIUS_API_KEY", "s3cret"),
         ("SVM_SEND_URL_SOLANA_MAINNET", "https://send.example/s3cret"),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "https://s3cret@otel.example/s3cret",
+        ),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "key=s3cret"),
+        ("OTEL_METRICS_EXPORTER", "none"),
     ]);
     assert_eq!(
         Config::load(&environment).unwrap().summary(),
@@ -36,6 +42,8 @@ fn tells_everything_but_secrets() {
             "listening: [::]:8090, also under /facilitator; browser origins: any",
             "store: PostgreSQL at db.example:6432",
             "callers: 2 bearer tokens",
+            "metrics: 127.0.0.1:9090",
+            "exported: traces to otel.example, metrics to nowhere",
             "EVM signer: 0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
             "base (chain 8453, mainnet): alchemy nodes base-mainnet.g.alchemy.com, sends to sequencer.example; tokens: USDC",
             "eip155:1234 (chain 1234, mainnet): explicit nodes node.example:8545, 10.0.0.1; tokens: none",

@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::config::{self, Auth, Cors, Limits, Server, Settle};
 use crate::egress::{Egress, Reach};
 use crate::facilitator::policy::{Gates, Questions};
-use crate::facilitator::{self, Facilitator, Parts};
+use crate::facilitator::{self, Facilitator, Parts, Survey};
 use crate::hooks;
 use crate::reload::Reloadable;
 use crate::scheme::Registry;
@@ -42,6 +42,8 @@ async fn facilitator() -> Arc<Facilitator> {
     let memory = Secret::new("sqlite::memory:");
     let store = Store::connect(&memory, 1, clock.clone()).await.unwrap();
     store.migrate().await.unwrap();
+    let draining = CancellationToken::new();
+    let survey = Survey::new(store.clone(), clock.clone(), Vec::new(), draining.clone());
     let rules = Arc::new(Reloadable::fixed(Limits::embedded()));
     let _ = rustls::crypto::ring::default_provider().install_default();
     let egress = Egress::new(Reach::Public).unwrap();
@@ -57,12 +59,13 @@ async fn facilitator() -> Arc<Facilitator> {
         policy,
         limits: facilitator::Limits::new(rules, BTreeMap::new(), store.clone(), clock.clone()),
         store,
+        survey: Arc::new(survey),
         clock,
         hooks: Arc::new(hooks::Nothing),
         network_names: BTreeMap::new(),
         settle_timeout: Duration::from_secs(20),
         tasks: TaskTracker::new(),
-        draining: CancellationToken::new(),
+        draining,
     }))
 }
 

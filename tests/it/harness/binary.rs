@@ -40,8 +40,7 @@ impl Binary {
             }
         });
         let line = said(&log, "Facilitator listening").await;
-        let address = line.rsplit_once("address=").expect("the address is told").1;
-        let address: SocketAddr = address.trim().parse().expect("an address");
+        let address = address_in(&line, "address");
         Self {
             child,
             log,
@@ -54,6 +53,17 @@ impl Binary {
     /// The first line of the log with this text, waited for.
     pub(crate) async fn said(&self, text: &str) -> String {
         said(&self.log, text).await
+    }
+
+    /// A client of the port that tells the metrics.
+    pub(crate) async fn metrics(&self) -> Client {
+        Client::new(&format!("http://{}", self.metrics_address().await))
+    }
+
+    /// Where the port that tells the metrics is.
+    pub(crate) async fn metrics_address(&self) -> SocketAddr {
+        let line = self.said("metrics are told").await;
+        address_in(&line, "metrics")
     }
 
     /// Everything logged so far.
@@ -113,6 +123,17 @@ pub(crate) fn command(
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
+}
+
+/// An address that a line of the log tells, be it for people or for machines.
+fn address_in(line: &str, field: &str) -> SocketAddr {
+    let told = [format!("{field}="), format!("\"{field}\":\"")];
+    let rest = told
+        .iter()
+        .find_map(|told| line.split(told.as_str()).nth(1));
+    let rest = rest.unwrap_or_else(|| panic!("no {field} in {line}"));
+    let address = rest.split(['"', ' ']).next().unwrap_or_default();
+    address.parse().expect("an address")
 }
 
 async fn said(log: &watch::Receiver<Vec<String>>, text: &str) -> String {

@@ -39,6 +39,7 @@ impl Settings {
         let database = format!("sqlite://{}/facilitator.db", this.folder.path().display());
         this.set("HOST", "127.0.0.1")
             .set("PORT", "0")
+            .set("METRICS_PORT", "off")
             .set("EVM_NETWORKS", "base-sepolia")
             .set("EVM_RPC_URL_BASE_SEPOLIA", rpc_url)
             .set("NETWORKS_FILE", &file.display().to_string())
@@ -53,18 +54,18 @@ impl Settings {
         self
     }
 
+    /// The value of a variable; empty when it is unset.
+    pub(crate) fn get(&self, name: &str) -> String {
+        let found = self.values.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
     /// These settings, at the node that others name.
     pub(crate) fn at_node_of(self, others: &Self) -> Self {
         let name = "EVM_RPC_URL_BASE_SEPOLIA";
         let node = others.values.iter().find(|(known, _)| known == name);
         let (_, url) = node.expect("settings name a node").clone();
         self.set(name, &url)
-    }
-
-    /// The value of a variable; empty when it is unset.
-    pub(crate) fn get(&self, name: &str) -> String {
-        let found = self.values.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
     /// Leaves a variable unset.
@@ -101,7 +102,7 @@ impl Settings {
 /// A service in this process.
 pub(crate) struct Facilitator {
     running: Running,
-    _settings: Settings,
+    settings: Settings,
 }
 
 impl Facilitator {
@@ -127,10 +128,11 @@ impl Facilitator {
         let running = run::start(settings.load(), clock, hooks)
             .await
             .expect("the service starts");
-        Self {
-            running,
-            _settings: settings,
-        }
+        Self { running, settings }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     pub(crate) fn url(&self) -> String {

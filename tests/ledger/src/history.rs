@@ -183,6 +183,7 @@ impl Landed {
 pub fn call(ledger: &mut Ledger, method: &str, params: &Value) -> Option<Answer> {
     Some(match method {
         "getSignatureStatuses" => statuses(ledger, params),
+        "getSignaturesForAddress" => signatures(ledger, params),
         "getTransaction" => transaction(ledger, params),
         "requestAirdrop" => airdrop(ledger, params),
         _ => return None,
@@ -226,6 +227,29 @@ fn confirmation(ledger: &Ledger, age: u64) -> Option<&'static str> {
         age if age >= rules.confirmed => Some("confirmed"),
         _ => Some("processed"),
     }
+}
+
+/// Every finalized transaction that names an account, newest first.
+fn signatures(ledger: &Ledger, params: &Value) -> Answer {
+    let key = params::pubkey(&params[0])?;
+    let limit = params[1]["limit"].as_u64().unwrap_or(1000);
+    let mut named: Vec<_> = ledger
+        .landed
+        .iter()
+        .filter(|(_, landed)| {
+            let keys = landed.transaction.as_ref();
+            let mut keys = keys.into_iter().flat_map(|one| one.message.static_account_keys());
+            let age = ledger.slot().saturating_sub(landed.slot);
+            keys.any(|one| *one == key) && confirmation(ledger, age) == Some("finalized")
+        })
+        .collect();
+    named.sort_by_key(|(_, landed)| std::cmp::Reverse(landed.slot));
+    let shown = named.into_iter().take(usize::try_from(limit).unwrap_or(1000));
+    let shown = shown.map(|(signature, landed)| {
+        json!({"signature": signature.to_string(), "slot": landed.slot, "err": landed.meta.status.clone().err(),
+            "memo": null, "blockTime": landed.time, "confirmationStatus": "finalized"})
+    });
+    Ok(shown.collect())
 }
 
 fn transaction(ledger: &Ledger, params: &Value) -> Answer {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use super::simulate::{Readings, Ready};
 use super::{End, IN_FLIGHT_MAX, Lane};
 use crate::chain::evm::fees;
@@ -35,8 +37,14 @@ impl Lane {
         let Some(simulated) = self.simulate(lease, claimed).await? else {
             return Ok(None);
         };
+        let ids = simulated
+            .ready
+            .iter()
+            .map(|ready| ready.settlement.id.as_str());
+        let span = observe::sending(&self.chain.config.network, &self.address, ids);
         let end = self
             .take_on(lease, &simulated.readings, &simulated.ready)
+            .instrument(span)
             .await?;
         // Last: those who are ready do not wait for it.
         self.refuse(simulated.refused).await?;

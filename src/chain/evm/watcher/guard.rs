@@ -152,32 +152,10 @@ impl Watcher {
     }
 
     async fn is_consumed(&self, expect: &Expect, at: &Block) -> Result<bool, Trouble> {
-        let (to, data, bit) = match &expect.guard {
-            Guard::Eip3009 { nonce, .. } => {
-                let call = Token::authorizationStateCall {
-                    authorizer: expect.from,
-                    nonce: *nonce,
-                };
-                (expect.asset, call.abi_encode(), U256::ONE)
-            }
-            Guard::Permit2 { nonce, .. } => {
-                let call = Permit2::nonceBitmapCall {
-                    owner: expect.from,
-                    word: *nonce >> 8,
-                };
-                (
-                    PERMIT2,
-                    call.abi_encode(),
-                    U256::ONE << (*nonce & U256::from(0xff)).to::<usize>(),
-                )
-            }
-        };
+        let Question { to, data, bit } = guard_question(expect);
         // Pinned by hash (EIP-1898): a node that is on another fork, or behind, cannot answer for this block.
         let block = json!({"blockHash": at.hash, "requireCanonical": true});
-        let call = (
-            "eth_call",
-            json!([{"to": to, "data": Bytes::from(data)}, block]),
-        );
+        let call = ("eth_call", json!([{"to": to, "data": data}, block]));
         let answers = self.chain.rpc.batch(vec![call]).await?;
         let word = parse_word(answers.first())?;
         Ok(!(word & bit).is_zero())
@@ -250,6 +228,42 @@ impl Watcher {
             .read("eth_getBlockByNumber", json!([tag(number), false]))
             .await?;
         head.ok_or_else(|| Error::Unavailable(format!("the node has no block {number}")))
+    }
+}
+
+/// The view of the chain's own guard.
+pub(in crate::chain::evm) struct Question {
+    pub(in crate::chain::evm) to: Address,
+    pub(in crate::chain::evm) data: Bytes,
+    /// Set in the answer when the authorization is consumed.
+    pub(in crate::chain::evm) bit: U256,
+}
+
+/// What to ask whether an authorization is consumed.
+pub(in crate::chain::evm) fn guard_question(expect: &Expect) -> Question {
+    match &expect.guard {
+        Guard::Eip3009 { nonce, .. } => {
+            let call = Token::authorizationStateCall {
+                authorizer: expect.from,
+                nonce: *nonce,
+            };
+            Question {
+                to: expect.asset,
+                data: call.abi_encode().into(),
+                bit: U256::ONE,
+            }
+        }
+        Guard::Permit2 { nonce, .. } => {
+            let call = Permit2::nonceBitmapCall {
+                owner: expect.from,
+                word: *nonce >> 8,
+            };
+            Question {
+                to: PERMIT2,
+                data: call.abi_encode().into(),
+                bit: U256::ONE << (*nonce & U256::from(0xff)).to::<usize>(),
+            }
+        }
     }
 }
 

@@ -59,7 +59,14 @@ impl Watcher {
             l1_fee: receipt.l1_fee.map_or(0, |fee| fee.saturating_to()),
         };
         if self.chain.store.mined(&mined, &verdicts).await? {
-            observe::mined(&self.chain.config.network, &mined, &verdicts);
+            observe::mined(observe::Landing {
+                network: &self.chain.config.network,
+                transaction,
+                mined: &mined,
+                settlements: &settlements,
+                verdicts: &verdicts,
+                now: self.chain.clock.now(),
+            });
         }
         Ok(())
     }
@@ -128,7 +135,7 @@ pub(super) fn is_active(transaction: &InFlight, settlement: &Settlement) -> bool
 }
 
 /// The index of the log that proves the payment: the exact transfer by the asset itself and, for EIP-3009, the very nonce's consumption.
-pub(super) fn payment_log(logs: &[Log], expect: &Expect) -> Option<u64> {
+pub(in crate::chain::evm) fn payment_log(logs: &[Log], expect: &Expect) -> Option<u64> {
     if let Guard::Eip3009 { nonce, .. } = &expect.guard {
         let used = [
             Token::AuthorizationUsed::SIGNATURE_HASH,

@@ -24,6 +24,9 @@ use crate::hooks::Point;
 use crate::observe;
 use crate::store::{self, Block, InFlight, NotFinal, Settlement};
 
+pub(super) use guard::guard_question;
+pub(super) use judge::payment_log;
+
 /// When nothing is in flight, how often the database is asked whether that is still so.
 const IDLE: Duration = Duration::from_secs(1);
 /// How often what is slow to change is looked at: finality, replaced nonces, failed rows.
@@ -105,6 +108,14 @@ impl Receipt {
             number: self.block_number.to(),
             hash: self.block_hash.clone(),
         }
+    }
+
+    /// Everything that it cost its sender, wei.
+    pub(super) fn cost_wei(&self) -> u128 {
+        let price = self.effective_gas_price.map_or(0, |price| price.to());
+        let gas: u64 = self.gas_used.to();
+        let data: u128 = self.l1_fee.map_or(0, |fee| fee.saturating_to());
+        u128::from(gas).saturating_mul(price).saturating_add(data)
     }
 
     pub(super) fn succeeded(&self) -> bool {

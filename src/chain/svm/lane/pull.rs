@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use super::simulate::{Claimed, Look};
 use super::{IN_FLIGHT_MAX, Lane, Purse, TYPICAL_COST};
 use crate::hooks::Point;
@@ -45,6 +47,20 @@ impl Lane {
             }
             return Ok(());
         };
+        let ids = claimed.iter().map(|claimed| claimed.settlement.id.as_str());
+        let span = observe::sending(network, &self.address, ids);
+        self.take_on_all(lease, &claimed, looks, purse)
+            .instrument(span)
+            .await
+    }
+
+    async fn take_on_all(
+        &mut self,
+        lease: &Lease,
+        claimed: &[Claimed],
+        looks: Vec<Look>,
+        purse: Purse,
+    ) -> store::Result<()> {
         let mut unsent = Vec::new();
         for (claimed, look) in claimed.iter().zip(looks) {
             if let Some(transaction) = self.take_on(lease, claimed, look, purse).await? {

@@ -94,15 +94,16 @@ impl Watcher {
             Told::Meta(meta)
         };
         let mut verdicts = Vec::new();
-        for settlement in self.chain.store.carried_by(&transaction.id).await? {
-            if !is_open(&settlement) {
+        let settlements = self.chain.store.carried_by(&transaction.id).await?;
+        for settlement in &settlements {
+            if !is_open(settlement) {
                 continue;
             }
-            let landing = landing(&settlement, attempt, told, error.clone())?;
-            let Some(verdict) = verdict(&settlement, attempt, &landing, block(slot)) else {
+            let landing = landing(settlement, attempt, told, error.clone())?;
+            let Some(verdict) = verdict(settlement, attempt, &landing, block(slot)) else {
                 return Ok(());
             };
-            verdicts.push((settlement.id, verdict));
+            verdicts.push((settlement.id.clone(), verdict));
         }
         let fee = meta.map_or(attempt.max_fee, |meta| u128::from(meta.fee));
         let mined = Mined {
@@ -118,7 +119,14 @@ impl Watcher {
             l1_fee: fee.saturating_mul(WEI_PER_GWEI),
         };
         if self.chain.store.mined(&mined, &verdicts).await? {
-            observe::mined(&self.chain.config.network, &mined, &verdicts);
+            observe::mined(observe::Landing {
+                network: &self.chain.config.network,
+                transaction,
+                mined: &mined,
+                settlements: &settlements,
+                verdicts: &verdicts,
+                now: self.chain.clock.now(),
+            });
         }
         Ok(())
     }
