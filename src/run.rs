@@ -2,7 +2,9 @@
 
 mod access;
 mod evm;
+mod policy;
 mod svm;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,8 +15,8 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::chain::Witness;
 use crate::chain::pulse::Pulse;
+use crate::chain::{Balances, Witness};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::facilitator::{Facilitator, Parts, Survey, sweeper};
@@ -67,6 +69,11 @@ impl Families {
         ])
     }
 
+    /// Ways to read what accounts hold.
+    fn balances(&self) -> BTreeMap<Network, Arc<dyn Balances>> {
+        self.evm.balances().chain(self.svm.balances()).collect()
+    }
+
     fn pulses(&self) -> Vec<Arc<Pulse>> {
         let pulses = self.evm.pulses().chain(self.svm.pulses());
         pulses.map(Arc::new).collect()
@@ -114,6 +121,8 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     };
     let access = access::Access::open(&config, &shared).await?;
     let families = Families::new(&config, &shared)?;
+    let rules = policy::Rules::open(&config);
+    let balances = families.balances();
     let survey = Arc::new(Survey::new(
         store.clone(),
         clock.clone(),
@@ -128,6 +137,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         hooks,
         network_names: network_names(&config),
         limits: access.limits(&config, &shared),
+        policy: rules.policy(&config, balances, &shared)?,
         settle_timeout: config.settle.timeout,
         sessions: config.sessions.clone(),
         tasks: lifecycle.tasks().clone(),
@@ -145,7 +155,8 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         draining: lifecycle.draining(),
     };
     let router = http::router(house, &config.server, &config.auth, &config.settle);
-    access.start(&lifecycle, &shared);
+    access.start(&lifecycle, &shared, rules.deny_list());
+    webhooks::start(&config, &lifecycle, &shared)?;
     families.reconcile(&config.reconcile, &shared, &lifecycle);
     let metrics = start_metrics(&config, &lifecycle).await?;
     lifecycle.spawn("survey", survey.run(lifecycle.stopping()));
@@ -253,7 +264,8 @@ async fn open_store(config: &Config, clock: &Clock) -> anyhow::Result<Store> {
     let (url, connections) = (&config.store.url, config.store.max_connections);
     let store = Store::connect(url, connections, clock.clone())
         .await
-        .context("opening the database (DATABASE_URL)")?;
+        .context("opening the database (DATABASE_URL)")?
+        .with_outbox(webhooks::outbox(config));
     prepare(&store, config.store.auto_migrate).await?;
     Ok(store)
 }

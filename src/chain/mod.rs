@@ -1,5 +1,6 @@
 //! Live connections to chains, one folder per family. Chain crates' own types stay in here and in `scheme`.
 
+mod balances;
 mod error;
 pub mod evm;
 pub(crate) mod lease;
@@ -8,6 +9,7 @@ mod rpc;
 pub mod svm;
 mod witness;
 
+pub use balances::Balances;
 pub use error::Error;
 pub use rpc::{Endpoints, Identity, Rpc};
 pub use witness::{Trouble, Witness};

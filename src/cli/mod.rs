@@ -1,10 +1,11 @@
-//! The commands: `serve` (the default), `dev`, `migrate`, `check`, `keygen`, `keys`, `reconcile`, `healthcheck`.
+//! The commands: `serve` (the default), `dev`, `migrate`, `check`, `keygen`, `keys`, `webhooks`, `reconcile`, `healthcheck`.
 
 mod check;
 mod healthcheck;
 mod keygen;
 mod keys;
 mod reconcile;
+mod webhooks;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Command {
     Keygen(keygen::Options),
     /// Make, list and revoke API keys.
     Keys(keys::Options),
+    /// Show what waits in the outbox of webhooks and what was given up, or send that again.
+    Webhooks(webhooks::Options),
     /// Compare the ledger with the chain; exit code 0 when they agree, 1 when they differ or could not be compared.
     Reconcile(reconcile::Options),
     /// Ask the service on this machine whether it is up; exit code 0 or 1.
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
             Command::Check(options) => check::run(&options).await,
             Command::Keygen(options) => keygen::run(&options),
             Command::Keys(options) => keys::run(options).await,
+            Command::Webhooks(options) => webhooks::run(options).await,
             Command::Reconcile(options) => reconcile::run(&options).await,
             Command::Healthcheck => healthcheck::run().await,
         }

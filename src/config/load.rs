@@ -14,7 +14,7 @@ use super::reader::Reader;
 use super::value::{self, Parsed};
 use super::{
     Auth, Cidr, Config, Cors, Environment, Limits, Log, Reconcile, Server, Settle, Store, evm,
-    limits, observe, sessions, svm, throwaway, validate, variables,
+    limits, observe, policy, sessions, svm, throwaway, validate, variables, webhooks,
 };
 use crate::secret::Secret;
 
@@ -29,6 +29,7 @@ impl Config {
         let mut reader = Reader::new(environment);
         let data_dir = reader.value("DATA_DIR", data_dir);
         let catalogue = catalogue(&mut reader);
+        let signing = webhooks::signing(&mut reader);
         let mut config = Self {
             server: server(&mut reader),
             store: store(&mut reader, &data_dir),
@@ -37,6 +38,8 @@ impl Config {
             limits: limit_source(&mut reader),
             settle: settle(&mut reader),
             sessions: sessions::read(&mut reader),
+            policy: policy::read(&mut reader, &signing),
+            webhooks: webhooks::read(&mut reader, signing),
             evm: evm::read(&mut reader, &catalogue),
             svm: svm::read(&mut reader, &catalogue),
             reconcile: reconcile(&mut reader),

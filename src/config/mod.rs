@@ -2,12 +2,14 @@
 //! Nothing outside this room reads the environment.
 
 mod cidr;
+mod deny;
 mod environment;
 mod evm;
 pub mod limits;
 mod load;
 mod networks;
 mod observe;
+pub mod policy;
 mod problem;
 mod reader;
 mod sessions;
@@ -17,6 +19,7 @@ pub mod throwaway;
 mod validate;
 mod value;
 pub mod variables;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -30,13 +33,16 @@ use crate::protocol::Network;
 use crate::secret::Secret;
 
 pub use cidr::Cidr;
+pub use deny::DenyList;
 pub use environment::Environment;
 pub use limits::Limits;
+pub use policy::Policy;
 pub use problem::{Problem, Problems};
 pub use sessions::Sessions;
 pub use summary::host;
 pub use svm::TOKEN_2022_EXTENSIONS;
 pub use value::address as evm_address;
+pub use webhooks::{Endpoint as WebhookEndpoint, Webhooks};
 
 /// The effective configuration: everything is decided here, nothing later reads the environment.
 #[derive(Debug, Clone)]
@@ -50,6 +56,10 @@ pub struct Config {
     pub limits: limits::Source,
     pub settle: Settle,
     pub sessions: Sessions,
+    /// Which payments are taken.
+    pub policy: Policy,
+    /// Who is told what happened.
+    pub webhooks: Webhooks,
     pub evm: Evm,
     pub svm: Svm,
     pub reconcile: Reconcile,

@@ -39,6 +39,23 @@ pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
         tell_about_networks(reader, family, &served);
     }
     tell_about_sponsoring(reader, config);
+    check_gates(reader, config);
+}
+
+/// A balance can be read where there is a node.
+fn check_gates(reader: &mut Reader<'_>, config: &Config) {
+    let evm = config.evm.networks.iter().map(|network| &network.network);
+    let svm = config.svm.networks.iter().map(|network| &network.network);
+    let served: Vec<_> = evm.chain(svm).collect();
+    for gate in &config.policy.gates {
+        if !served.contains(&&gate.network) {
+            let network = &gate.network;
+            reader.problem(
+                "TOKEN_GATE",
+                format!("names {network}, which is not served"),
+            );
+        }
+    }
 }
 
 fn served(config: &Config) -> Vec<Served<'_>> {

@@ -5,19 +5,23 @@ use std::fmt::Write;
 /// What a name in a family stands for: the network's name in upper case, every other character `_`.
 const PLACEHOLDER: &str = "<NAME>";
 /// Beginnings of names that operators write for this service and for nothing else.
-const OURS: [&str; 12] = [
+const OURS: [&str; 16] = [
     "BEARER_",
     "CDP_",
+    "DENY_LIST",
     "EIP6492_",
     "EVM_",
     "HELIUS_",
+    "HOOK_",
     "LIMITS_",
     "METRICS_",
     "SETTLE_",
     "SETTLEMENT_",
     "STARKNET_",
     "SVM_",
+    "TOKEN_GATE",
     "UPTO_",
+    "WEBHOOK_",
 ];
 
 /// One variable, or one family of variables where the name ends in `<NAME>`.
@@ -39,6 +43,8 @@ pub enum Group {
     Authentication,
     Settlement,
     Sessions,
+    Policy,
+    Webhooks,
     Evm,
     Svm,
     Logging,
@@ -46,12 +52,14 @@ pub enum Group {
 }
 
 impl Group {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Server,
         Self::Database,
         Self::Authentication,
         Self::Settlement,
         Self::Sessions,
+        Self::Policy,
+        Self::Webhooks,
         Self::Evm,
         Self::Svm,
         Self::Logging,
@@ -65,6 +73,8 @@ impl Group {
             Self::Authentication => "Authentication",
             Self::Settlement => "Settlement",
             Self::Sessions => "Sessions (upto)",
+            Self::Policy => "Policy",
+            Self::Webhooks => "Webhooks",
             Self::Evm => "EVM networks",
             Self::Svm => "Solana networks",
             Self::Logging => "Logging",
@@ -81,6 +91,8 @@ impl Group {
             | Self::Authentication
             | Self::Settlement
             | Self::Sessions
+            | Self::Policy
+            | Self::Webhooks
             | Self::Evm
             | Self::Logging
             | Self::Telemetry => "BASE_SEPOLIA",
@@ -116,7 +128,7 @@ impl Group {
 /// All of them, in the order in which they are documented.
 #[rustfmt::skip]
 pub const ALL: &[Variable] = {
-    use Group::{Authentication, Database, Evm, Logging, Server, Sessions, Settlement, Svm, Telemetry};
+    use Group::{Authentication, Database, Evm, Logging, Policy, Server, Sessions, Settlement, Svm, Telemetry, Webhooks};
     &[
         Server.default("PORT", "8090", "Port to listen on."),
         Server.default("HOST", "0.0.0.0", "IP address to listen on; `::` for both families."),
@@ -156,6 +168,31 @@ pub const ALL: &[Variable] = {
         Sessions.default("UPTO_CAP_THRESHOLD_PERCENT", "90", "What a session owes is settled once this much of its cap is charged, percent."),
         Sessions.default("UPTO_SETTLE_ATTEMPTS", "10", "Settlements of a session refused in a row until it is `failed`; what it owes stays on record."),
         Sessions.default("UPTO_ARCHIVE_AFTER_MS", "2592000000", "How long closed and failed sessions are listed, milliseconds; they are never deleted."),
+
+        Policy.unset("SETTLE_MAX_AMOUNT", "Most that one payment may be, atomic units. Unset: any."),
+        Policy.unset("MIN_AMOUNT", "Least that one payment must be, atomic units: a number for every token, `0xtoken=number` for one, or both, comma-separated. Unset: 1."),
+        Policy.unset("SETTLE_PAYTO_ALLOWLIST", "Addresses that may be paid, comma-separated. Unset: any."),
+        Policy.unset("SETTLE_NETWORK_ALLOWLIST", "Networks that may be paid on, comma-separated: ids, or names of version 1 as requests write them. Unset: all that are served."),
+        Policy.unset("DENY_LIST_FILE", "A file of addresses that may neither pay nor be paid, one per line, of any kind of network, `#` before comments. Read again on SIGHUP."),
+        Policy.default("CONTRACT_WALLETS", "allow", "`refuse`: only payers without code may pay, on Solana only keys."),
+        Policy.secret("SETTLE_PREFLIGHT_URL", "Asked by POST of `{payTo, network, amount, asset}` before a payment is settled. 403 or `{\"allow\": false, \"reason\": …}` refuses it."),
+        Policy.default("SETTLE_PREFLIGHT_TIMEOUT_MS", "500", "How long it may take, milliseconds."),
+        Policy.default("SETTLE_PREFLIGHT_FAIL_OPEN", "false", "`true`: where it cannot be asked, the payment is settled."),
+        Policy.secret("HOOK_BEFORE_VERIFY_URL", "Asked by a signed POST before a payment is verified on chain. 403 or `{\"abort\": true, \"reason\": …}` refuses it."),
+        Policy.secret("HOOK_BEFORE_SETTLE_URL", "The same before a payment is settled."),
+        Policy.default("HOOK_TIMEOUT_MS", "500", "How long a hook may take, milliseconds."),
+        Policy.default("HOOK_FAIL_OPEN", "false", "`true`: where a hook cannot be asked, the payment goes on."),
+        Policy.unset("TOKEN_GATE", "What payers must hold: `eip155:8453/0xtoken=1000000`, network, token and atomic units; of several, comma-separated, any one. Unset: nothing."),
+        Policy.default("TOKEN_GATE_FAIL_OPEN", "false", "`true`: where the balance cannot be read, the payer is let in."),
+        Policy.default("TOKEN_GATE_CACHE_MS", "300000", "How long a balance that was read is believed, milliseconds."),
+
+        Webhooks.secret("WEBHOOK_URLS", "Who is told what happens to payments, comma-separated `https://` URLs. Unset: nobody."),
+        Webhooks.secret("WEBHOOK_SECRETS", "Secrets that sign webhooks and hooks, comma-separated: `whsec_` and base64 of 24 to 64 bytes. Several while they are exchanged: each signs."),
+        Webhooks.unset("WEBHOOK_EVENTS", "Events that are told, comma-separated, such as `payment.settled,payment.failed`. Unset: all but `verify.after`, `verify.failed` and `settle.failed`."),
+        Webhooks.default("WEBHOOK_TIMEOUT_MS", "15000", "How long a receiver may take, milliseconds."),
+        Webhooks.default("WEBHOOK_MAX_ATTEMPTS", "12", "How often a message is sent before it is given up."),
+        Webhooks.default("WEBHOOK_RETRY_MS", "5000", "Pause after the first failure, milliseconds; each further one doubles it, up to six hours."),
+        Webhooks.default("WEBHOOK_ALLOW_PRIVATE", "false", "`true`: receivers may be on this machine or in private networks, and without TLS."),
 
         Evm.default("EVM_NETWORKS", "base-sepolia", "Networks to serve, comma-separated: names from `config/networks.toml`, or ids such as `eip155:1234`. Set to nothing: no EVM network."),
         Evm.secret("EVM_PRIVATE_KEY", "Key that pays the gas, hex; several, comma-separated, settle side by side. Unset: a throwaway key in `DATA_DIR`, for testnets only."),
@@ -385,7 +422,7 @@ mod tests {
         }
         for stray in [
             "EVM_NETWORK",
-            "SETTLE_MAX_AMOUNT",
+            "SETTLE_MAX_AMOUNTS",
             "SVM_NETWORK",
             "HELIUS_KEY",
             "EVM_NETWORKS_FILE",

@@ -5,6 +5,8 @@ pub mod caller;
 mod claim;
 mod delivery;
 pub mod limits;
+mod notice;
+pub mod policy;
 mod readiness;
 mod reference;
 mod sessions;
@@ -19,6 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,6 +39,7 @@ use crate::store::{Settlement, Store};
 pub use answer::{Answer, Outcome, Verdict};
 pub use caller::{Caller, Grant, Scope};
 pub use limits::Limits;
+pub use policy::Policy;
 pub use readiness::{Check, Readiness};
 pub use sessions::{LastSettlement, Refused, SessionView, Tracked};
 pub use survey::Survey;
@@ -52,6 +56,7 @@ pub struct Parts {
     /// Version 1 names of the networks.
     pub network_names: BTreeMap<String, Network>,
     pub limits: Limits,
+    pub policy: Policy,
     pub settle_timeout: Duration,
     /// Who keeps sessions, and when they are settled.
     pub sessions: config::Sessions,
@@ -65,6 +70,8 @@ pub struct Parts {
 pub struct Facilitator {
     parts: Parts,
     readiness: readiness::Cache,
+    /// Room for notices beside the answers.
+    notices: Arc<Semaphore>,
 }
 
 /// One `/verify` or `/settle` request.
@@ -84,6 +91,7 @@ impl Facilitator {
         Self {
             parts,
             readiness: readiness::Cache::default(),
+            notices: Arc::new(Semaphore::new(notice::AT_ONCE)),
         }
     }
 

@@ -8,13 +8,13 @@ use tracing::instrument;
 use super::claim::Claimant;
 use super::delivery::DeliveryClaim;
 use super::limits::{Kind, Parties};
-use super::verify::{is_same, payer_of, refuse_expired, unavailable};
+use super::verify::{Judged, is_same, payer_of, refuse_by_policy, refuse_expired, unavailable};
 use super::{Answer, Facilitator, Outcome, Request, asked, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
 use crate::protocol::payment::Purpose;
-use crate::protocol::{Amount, Payment, Reason};
+use crate::protocol::{Amount, Event, Payment, Reason};
 use crate::scheme::{self, Check, Checked, Identity, Refusal, Rejection, Verified};
 use crate::store::{Delivered, Delivery, Enqueued, POLL, Settlement, Stage};
 
@@ -48,10 +48,15 @@ impl Facilitator {
         };
         let verdict = match self.settle_payment(&payment, request, deadline).await {
             Ok(outcome) => outcome,
-            Err(Refusal::Rejected(rejection)) => Outcome::Rejected {
-                rejection,
-                transaction: None,
-            },
+            Err(Refusal::Rejected(rejection)) => {
+                let refused = Some(&rejection);
+                self.notify(Event::SettleFailed, &payment, request.caller, None, refused)
+                    .await;
+                Outcome::Rejected {
+                    rejection,
+                    transaction: None,
+                }
+            }
             Err(Refusal::Unavailable(cause)) => Outcome::Unavailable(cause),
         };
         observe::settle_answered(
@@ -72,9 +77,16 @@ impl Facilitator {
         request: Request<'_>,
         deadline: UnixMillis,
     ) -> Result<Outcome, Refusal> {
-        match self.check(payment, request.caller)? {
-            Check::Payment(checked) => self.settle_once(payment, request, deadline, checked).await,
-            Check::Session(checked) => self.settle_session(payment, request, checked).await,
+        let Judged { checked, refused } = self.check(payment, request.caller, Kind::Settle)?;
+        match checked {
+            Check::Payment(checked) => {
+                self.settle_once(payment, request, deadline, (checked, refused))
+                    .await
+            }
+            Check::Session(checked) => {
+                refuse_by_policy(refused)?;
+                self.settle_session(payment, request, checked).await
+            }
         }
     }
 
@@ -83,7 +95,7 @@ impl Facilitator {
         payment: &Payment,
         request: Request<'_>,
         deadline: UnixMillis,
-        checked: Box<dyn Checked>,
+        (checked, refused): (Box<dyn Checked>, Option<Rejection>),
     ) -> Result<Outcome, Refusal> {
         let identity = checked.identity().clone();
         let mut waiter = Waiter {
@@ -98,12 +110,13 @@ impl Facilitator {
         if let Some(row) = self.on_record(&identity).await? {
             return self.join(&row, &identity, &mut waiter).await;
         }
+        refuse_by_policy(refused)?;
         refuse_expired(checked.as_ref())?;
         if self.parts.draining.is_cancelled() {
             return Err(Refusal::Unavailable("shutting down".to_owned()));
         }
         let parties = Parties::of(payment, &identity.payer, request.caller);
-        let (verified, paid) = match self.accept(checked, &parties, deadline).await {
+        let (verified, paid) = match self.accept(checked, payment, &parties, deadline).await {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 return match self.on_record_meanwhile(&refusal, &identity).await? {
@@ -140,16 +153,18 @@ impl Facilitator {
         }
     }
 
-    /// Asks the chain about a new payment for which there is room by the limits.
+    /// Asks about a new payment for which there is room by the limits.
     async fn accept<'a>(
         &self,
         checked: Box<dyn Checked>,
+        payment: &Payment,
         parties: &Parties<'a>,
         deadline: UnixMillis,
     ) -> Result<(Verified, Parties<'a>), Refusal> {
         self.parts.limits.room(parties).await?;
         let patience = self.parts.clock.now().until(deadline);
-        let Ok(verified) = timeout(patience, checked.verify()).await else {
+        let asked = self.ask(checked, payment, parties.caller(), Kind::Settle);
+        let Ok(verified) = timeout(patience, asked).await else {
             return Err(Refusal::Unavailable(
                 "the chain did not answer in time".to_owned(),
             ));

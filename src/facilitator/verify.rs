@@ -6,11 +6,12 @@ use tracing::instrument;
 
 use super::claim::Claimant;
 use super::limits::{Kind, Parties};
+use super::policy::Terms;
 use super::{Answer, Caller, Facilitator, Request, Verdict, asked, malformed};
 use crate::observe;
 use crate::protocol::payment::Purpose;
-use crate::protocol::{Payment, Reason};
-use crate::scheme::{Check, Checked, Identity, Refusal, Rejection};
+use crate::protocol::{Event, Payment, Reason};
+use crate::scheme::{Check, Checked, Identity, Refusal, Rejection, Verified};
 use crate::store::{Settlement, Stage};
 
 impl Facilitator {
@@ -36,6 +37,17 @@ impl Facilitator {
             verdict.reason(),
             started.elapsed(),
         );
+        let told = match &verdict {
+            Verdict::Valid { payer } | Verdict::Held { payer, .. } => {
+                Some((Event::VerifyAfter, Some(payer.as_str()), None))
+            }
+            Verdict::Rejected(refused) => Some((Event::VerifyFailed, None, Some(refused))),
+            Verdict::Unavailable(_) => None,
+        };
+        if let Some((event, payer, refused)) = told {
+            self.notify(event, &payment, request.caller, payer, refused)
+                .await;
+        }
         Answer {
             network: payment.wire_network,
             verdict,
@@ -47,12 +59,16 @@ impl Facilitator {
         payment: &Payment,
         request: Request<'_>,
     ) -> Result<Verdict, Refusal> {
-        match self.check(payment, request.caller)? {
+        let Judged { checked, refused } = self.check(payment, request.caller, Kind::Verify)?;
+        match checked {
             Check::Payment(checked) => {
-                let payer = self.verify_once(payment, request, checked).await?;
+                let payer = self.verify_once(payment, request, checked, refused).await?;
                 Ok(Verdict::Valid { payer })
             }
-            Check::Session(checked) => self.verify_session(payment, request, checked).await,
+            Check::Session(checked) => {
+                refuse_by_policy(refused)?;
+                self.verify_session(payment, request, checked).await
+            }
         }
     }
 
@@ -61,8 +77,10 @@ impl Facilitator {
         payment: &Payment,
         request: Request<'_>,
         checked: Box<dyn Checked>,
+        refused: Option<Rejection>,
     ) -> Result<String, Refusal> {
-        let claimant = Claimant::new(checked.as_ref(), payment, request.caller);
+        let caller = request.caller;
+        let claimant = Claimant::new(checked.as_ref(), payment, caller);
         let (identity, expired) = (checked.identity().clone(), checked.expired());
         let verdict = |row| {
             Claimant::check_row(claimant.as_ref(), &row)?;
@@ -72,16 +90,18 @@ impl Facilitator {
         if let Some(row) = self.on_record(&identity).await? {
             return verdict(row);
         }
+        refuse_by_policy(refused)?;
         refuse_expired(checked.as_ref())?;
-        let parties = Parties::of(payment, &identity.payer, request.caller);
-        let (limits, refused) = (&self.parts.limits, Refusal::Rejected);
-        limits.payer_may_verify(&parties).map_err(refused)?;
-        match checked.verify().await {
+        let parties = Parties::of(payment, &identity.payer, caller);
+        let limits = &self.parts.limits;
+        let room = limits.payer_may_verify(&parties);
+        room.map_err(Refusal::Rejected)?;
+        match self.ask(checked, payment, caller, Kind::Verify).await {
             Ok(verified) => {
                 let payer = parties.paid_by(verified.payer());
                 let counted = limits.payer_verified(&payer);
                 if !parties.knows_payer() {
-                    counted.map_err(refused)?;
+                    counted.map_err(Refusal::Rejected)?;
                 }
                 self.claim(claimant.as_ref(), &verified).await?;
                 Ok(verified.payer().to_owned())
@@ -93,23 +113,59 @@ impl Facilitator {
         }
     }
 
-    /// The in-process checks. A failure of the window alone is not final yet: a payment on record answers first.
-    pub(super) fn check(&self, payment: &Payment, caller: &Caller) -> Result<Check, Refusal> {
+    /// The in-process checks. Neither a failure of the window alone nor one of the policy is final yet: a payment on record answers first.
+    pub(super) fn check(
+        &self,
+        payment: &Payment,
+        caller: &Caller,
+        kind: Kind,
+    ) -> Result<Judged, Refusal> {
         caller.permits(payment).map_err(Refusal::Rejected)?;
-        let checked = self
-            .parts
-            .schemes
-            .check(payment, self.parts.clock.now())
-            .map_err(Refusal::Rejected)?;
+        let (policy, terms) = (&self.parts.policy, Terms::from(payment));
+        let refused = policy.terms(&terms, kind).err();
+        let checked = self.parts.schemes.check(payment, self.parts.clock.now());
+        // What the operator takes comes before what is wrong with it, as it did in the facilitator that this one replaces.
+        let first = |rejection: Rejection| {
+            let payer = rejection.payer.clone();
+            let refused = refused
+                .clone()
+                .map(|refused| Rejection { payer, ..refused });
+            Refusal::Rejected(refused.unwrap_or(rejection))
+        };
+        let checked = checked.map_err(first)?;
         let rejection = match &checked {
             Check::Payment(checked) if checked.is_over() => None,
             Check::Payment(checked) => checked.rejection(),
             Check::Session(checked) => checked.rejection(),
         };
-        match rejection {
-            Some(rejection) => Err(Refusal::Rejected(rejection.clone())),
-            None => Ok(checked),
+        if let Some(rejection) = rejection {
+            return Err(first(rejection.clone()));
         }
+        let payer = match &checked {
+            Check::Payment(checked) => &checked.identity().payer,
+            Check::Session(checked) => &checked.opening().payer,
+        };
+        let refused = match refused {
+            Some(refused) => Some(refused.of(payer.clone())),
+            None => policy.payer(payer, &terms).err(),
+        };
+        Ok(Judged { checked, refused })
+    }
+
+    /// Asks everybody who has a say: whom the operator named, the chain, and again the policy about what the chain said.
+    pub(super) async fn ask(
+        &self,
+        checked: Box<dyn Checked>,
+        payment: &Payment,
+        caller: &Caller,
+        kind: Kind,
+    ) -> Result<Verified, Refusal> {
+        let (policy, terms) = (&self.parts.policy, Terms::from(payment));
+        let payer = checked.identity().payer.clone();
+        policy.ask(kind, &terms, &payer, caller).await?;
+        let verified = checked.verify().await?;
+        policy.verified(&verified, &terms).await?;
+        Ok(verified)
     }
 
     pub(super) async fn on_record(
@@ -140,6 +196,19 @@ impl Facilitator {
 pub(super) fn unavailable(cause: &crate::store::Error) -> Refusal {
     observe::store_trouble(cause);
     Refusal::Unavailable("the database could not be asked".to_owned())
+}
+
+/// A payment that can be named, and the rule that is against it.
+pub(super) struct Judged {
+    pub(super) checked: Check,
+    pub(super) refused: Option<Rejection>,
+}
+
+pub(super) fn refuse_by_policy(refused: Option<Rejection>) -> Result<(), Refusal> {
+    match refused {
+        Some(rejection) => Err(Refusal::Rejected(rejection)),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn refuse_expired(checked: &dyn Checked) -> Result<(), Refusal> {

@@ -8,7 +8,7 @@
 //! | a key that is not for this (scope, payTo, network) | 403 |
 //! | a limit is used up | 429 with `Retry-After` |
 //! | body too large, too slow | 413, 408 |
-//! | could not find out, or no capacity before the deadline | 503 with `Retry-After` |
+//! | could not find out, or no capacity before the deadline, or whoever has a say could not be asked | 503 with `Retry-After` |
 //! | may have happened (`settlement_pending`) | as configured, 200 by default, with `Retry-After` |
 //! | our own fault | 500 |
 
@@ -570,6 +570,7 @@ mod tests {
             (403, "caller_pay_to_not_allowed"),
             (403, "insufficient_scope"),
             (500, "unexpected_error"),
+            (503, "policy_unavailable"),
             (503, "settlement_capacity_exceeded"),
             (503, "unexpected_settle_error"),
             (503, "unexpected_verify_error"),

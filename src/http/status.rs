@@ -14,9 +14,10 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
     match reason {
         R::InvalidJson | R::MissingParameters => StatusCode::BAD_REQUEST,
         R::UnexpectedError => StatusCode::INTERNAL_SERVER_ERROR,
-        R::UnexpectedVerifyError | R::UnexpectedSettleError | R::SettlementCapacityExceeded => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        R::UnexpectedVerifyError
+        | R::UnexpectedSettleError
+        | R::SettlementCapacityExceeded
+        | R::PolicyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         R::InsufficientScope | R::CallerPayToNotAllowed | R::CallerNetworkNotAllowed => {
             StatusCode::FORBIDDEN
         }
@@ -40,6 +41,17 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | R::InvalidNetwork
         | R::SettlementPending
         | R::DuplicateSettlement
+        | R::PolicyAmountTooHigh
+        | R::PolicyAmountTooLow
+        | R::PolicyPayToNotAllowed
+        | R::PolicyNetworkNotAllowed
+        | R::PolicyPayToDenied
+        | R::PolicyPayerDenied
+        | R::PolicyPayerIsPayTo
+        | R::PolicyContractWallet
+        | R::PolicyPreflightDenied
+        | R::PolicyHookDenied
+        | R::PolicyTokenGate
         | R::InvalidExactEvmScheme
         | R::UnsupportedPayloadType
         | R::InvalidExactEvmNetworkMismatch

@@ -11,6 +11,7 @@ mod log;
 pub mod metrics;
 mod otel;
 mod payment;
+mod policy;
 mod process;
 mod repeats;
 mod session;
@@ -35,6 +36,7 @@ pub use otel::{Telemetry, adopt, sending};
 pub use payment::{
     Asked, Landing, charged, closed, concluded, enqueued, mined, settle_answered, verified,
 };
+pub use policy::{policy_unasked, webhook_dead, webhook_delivered, webhook_failed};
 pub use process::{
     Backlog, backlog, connections, draining, endpoints, network_ready, not_reloaded, note, ready,
     reconciled, reloaded, serving, signers, store_trouble, task_ended, tick, watcher_trouble,

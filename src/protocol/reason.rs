@@ -44,6 +44,20 @@ reasons! {
     InsufficientScope = "insufficient_scope",
     CallerPayToNotAllowed = "caller_pay_to_not_allowed",
     CallerNetworkNotAllowed = "caller_network_not_allowed",
+    // The operator's policy.
+    PolicyAmountTooHigh = "policy_amount_too_high",
+    PolicyAmountTooLow = "policy_amount_too_low",
+    PolicyPayToNotAllowed = "policy_pay_to_not_allowed",
+    PolicyNetworkNotAllowed = "policy_network_not_allowed",
+    PolicyPayToDenied = "policy_pay_to_denied",
+    PolicyPayerDenied = "policy_payer_denied",
+    PolicyPayerIsPayTo = "policy_payer_is_pay_to",
+    PolicyContractWallet = "policy_contract_wallet_not_allowed",
+    PolicyPreflightDenied = "policy_preflight_denied",
+    PolicyHookDenied = "policy_hook_denied",
+    PolicyTokenGate = "policy_token_gate",
+    /// Somebody who must agree, or a balance that must be known, could not be asked.
+    PolicyUnavailable = "policy_unavailable",
     // Limits; a caller is a seller.
     GlobalVerifyCapExceeded = "global_verify_cap_exceeded",
     GlobalSettleCapExceeded = "global_settle_cap_exceeded",

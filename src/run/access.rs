@@ -61,11 +61,11 @@ impl Access {
         Limits::new(Arc::clone(&self.rules), budgets(config), store, clock)
     }
 
-    pub(super) fn start(self, lifecycle: &Lifecycle, shared: &Shared) {
+    pub(super) fn start(self, lifecycle: &Lifecycle, shared: &Shared, also: Arc<dyn Reload>) {
         if let Some(keyring) = self.keyring {
             lifecycle.spawn("keys", keyring.keep_fresh(lifecycle.stopping()));
         }
-        let sections: Vec<Arc<dyn Reload>> = vec![self.rules];
+        let sections: Vec<Arc<dyn Reload>> = vec![self.rules, also];
         let reloading = Hangups::listen().reload(sections, lifecycle.stopping());
         lifecycle.spawn("reload", reloading);
         lifecycle.spawn("pruning", prune(shared.store.clone(), lifecycle.stopping()));

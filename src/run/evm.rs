@@ -5,11 +5,13 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::Shared;
+use crate::chain::Balances;
 use crate::chain::Witness;
 use crate::chain::evm::{self, Chain, Lane, Reads, Watcher};
 use crate::chain::pulse::Pulse;
 use crate::config::{Auth, Evm, EvmNetwork};
 use crate::lifecycle::Lifecycle;
+use crate::protocol::Network;
 use crate::scheme;
 use crate::scheme::exact_evm::ExactEvm;
 use crate::scheme::upto_evm::UptoEvm;
@@ -69,6 +71,15 @@ impl Family {
         let reader = addresses.first().copied().unwrap_or_default();
         let reads = Arc::new(Reads::new(Arc::clone(&chain.rpc), reader));
         scheme::evm::Chain::new(chain.config.clone(), reads, addresses)
+    }
+
+    /// Ways to read what accounts hold.
+    pub(super) fn balances(&self) -> impl Iterator<Item = (Network, Arc<dyn Balances>)> {
+        let source = |chain: &Arc<Chain>| {
+            let balances = Arc::clone(chain) as Arc<dyn Balances>;
+            (chain.config.network.clone(), balances)
+        };
+        self.chains.iter().map(source)
     }
 
     pub(super) fn witnesses(&self) -> Vec<Arc<dyn Witness>> {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::Shared;
+use crate::chain::Balances;
 use crate::chain::Witness;
 use crate::chain::pulse::Pulse;
 use crate::chain::svm::{self, Chain, FeePayers, Lane, Ledger, Reads, Watcher};
 use crate::config::{Svm, SvmNetwork};
 use crate::lifecycle::Lifecycle;
+use crate::protocol::Network;
 use crate::scheme::exact_svm::{Cluster, ExactSvm, Policy};
 use crate::signer::svm::{Local, Signer};
 
@@ -58,6 +60,15 @@ impl Family {
             )
         };
         ExactSvm::new(self.chains.iter().map(cluster).collect())
+    }
+
+    /// Ways to read what accounts hold.
+    pub(super) fn balances(&self) -> impl Iterator<Item = (Network, Arc<dyn Balances>)> {
+        let source = |chain: &Arc<Chain>| {
+            let balances = Arc::clone(chain) as Arc<dyn Balances>;
+            (chain.config.network.clone(), balances)
+        };
+        self.chains.iter().map(source)
     }
 
     pub(super) fn witnesses(&self) -> Vec<Arc<dyn Witness>> {

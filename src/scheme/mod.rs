@@ -116,7 +116,8 @@ impl Rejection {
 
     #[must_use]
     pub fn of(mut self, payer: impl Into<String>) -> Self {
-        self.payer = Some(payer.into());
+        // Where only the chain can tell, nobody is named: no name is not an empty one.
+        self.payer = Some(payer.into()).filter(|payer| !payer.is_empty());
         self
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Terms {
     pub expires_at: i64,
     /// Whether it may share a transaction with others.
     pub batchable: bool,
+    /// Whether code of the payer's decides what is paid: a contract wallet, deployed or not, or a program on Solana.
+    pub contract_wallet: bool,
 }
 
 /// Made only in `scheme`, after every check passed.
@@ -80,9 +82,13 @@ impl Verified {
         &self.identity.payer
     }
 
-    /// The payer in the chain's normal form.
+    /// The payer in the chain's normal form, as the chain knows it: what the payload claims is not always who pays.
     pub fn account(&self) -> &str {
         &self.terms.payer
+    }
+
+    pub fn is_contract_wallet(&self) -> bool {
+        self.terms.contract_wallet
     }
 
     /// First block time, unix seconds, at which the authorization can no longer be executed.

@@ -10,6 +10,8 @@ use tokio::sync::futures::OwnedNotified;
 /// Longest that anybody waits without looking at the database.
 pub const POLL: Duration = Duration::from_millis(200);
 
+const WEBHOOKS: &str = "webhooks";
+
 #[derive(Debug, Default)]
 pub(super) struct Bells(Mutex<HashMap<String, Arc<Notify>>>);
 
@@ -73,6 +75,16 @@ impl super::Store {
     /// Rings when bytes were sent on the network by this process: its watcher looks at once.
     pub fn sent_bell(&self, network: &str) -> Bell {
         Bell::new(Arc::clone(&self.bells), sent_name(network))
+    }
+
+    /// Rings when this process wrote messages for receivers of webhooks.
+    pub fn webhooks_bell(&self) -> Bell {
+        Bell::new(Arc::clone(&self.bells), WEBHOOKS.to_owned())
+    }
+
+    /// After a commit that may have written some.
+    pub(super) fn ring_webhooks(&self) {
+        self.bells.ring(WEBHOOKS);
     }
 
     pub(super) fn ring_settlement(&self, id: &str) {

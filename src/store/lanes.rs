@@ -124,16 +124,24 @@ impl Store {
     /// # Errors
     /// [`Error::Fenced`] when somebody else took the lane.
     pub async fn pause(&self, lease: &Lease, reason: Option<&str>) -> Result<()> {
-        let noted = sqlx::query(
-            "update lanes set paused = $1 where network = $2 and signer = $3 and generation = $4",
-        )
-        .bind(reason)
-        .bind(lease.network.as_str())
-        .bind(&lease.signer)
-        .bind(lease.generation)
-        .execute(&self.pool)
-        .await?;
-        fenced_unless(noted.rows_affected() == 1)
+        let mut tx = self.begin().await?;
+        note_pause(&mut tx, lease, reason).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Notes that the lane sends nothing new because its signer cannot pay, and writes the message about it.
+    ///
+    /// # Errors
+    /// As for [`Store::pause`].
+    pub async fn pause_low(&self, lease: &Lease, reason: &str) -> Result<()> {
+        let mut tx = self.begin().await?;
+        note_pause(&mut tx, lease, Some(reason)).await?;
+        let (network, signer) = (lease.network.as_str(), &lease.signer);
+        self.tell_signer_low(&mut tx, network, signer, reason)
+            .await?;
+        tx.commit().await?;
+        self.ring_webhooks();
+        Ok(())
     }
 
     /// Moves the next account nonce forward to what the chain says; never back.
@@ -208,6 +216,23 @@ impl Store {
         .await?;
         fenced_unless(ours.rows_affected() == 1)
     }
+}
+
+async fn note_pause(
+    tx: &mut Transaction<'static, Any>,
+    lease: &Lease,
+    reason: Option<&str>,
+) -> Result<()> {
+    let noted = sqlx::query(
+        "update lanes set paused = $1 where network = $2 and signer = $3 and generation = $4",
+    )
+    .bind(reason)
+    .bind(lease.network.as_str())
+    .bind(&lease.signer)
+    .bind(lease.generation)
+    .execute(&mut **tx)
+    .await?;
+    fenced_unless(noted.rows_affected() == 1)
 }
 
 fn fenced_unless(ours: bool) -> Result<()> {

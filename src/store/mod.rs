@@ -6,6 +6,7 @@ mod exposures;
 mod fees;
 mod keys;
 mod lanes;
+mod outbox;
 mod outcomes;
 mod queue;
 mod quotas;
@@ -34,6 +35,7 @@ pub use claims::NewClaim;
 pub use fees::{Fees, FeesToday, Spenders};
 pub use keys::{Added, ApiKey, KEYS_MAX};
 pub use lanes::{LaneState, Lease};
+pub use outbox::{Answered, Attempted, Dead, Due, Outbox, OutboxState};
 pub use outcomes::{Block, Mined, Verdict};
 pub use quotas::{Quota, UnderWay, Whose};
 pub use reconcile::{Difference, DifferenceKind, FinalTransaction, KnownNonces, Spent};
@@ -56,6 +58,7 @@ pub struct Store {
     engine: Engine,
     clock: Clock,
     bells: Arc<bells::Bells>,
+    outbox: Arc<Outbox>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +116,7 @@ impl Store {
             engine,
             clock,
             bells: Arc::default(),
+            outbox: Arc::default(),
         })
     }
 
@@ -242,6 +246,11 @@ fn migrator() -> Migrator {
             6,
             "reconcile",
             include_str!("../../migrations/0006_reconcile.sql"),
+        ),
+        (
+            7,
+            "webhooks",
+            include_str!("../../migrations/0007_webhooks.sql"),
         ),
     ];
     let migrations = texts.map(|(version, name, sql)| {

@@ -5,7 +5,7 @@ use sqlx::{Any, Row, Transaction};
 use super::transactions::to_i64;
 use super::{NotFinal, Result, Settlement, Stage, Store, fees};
 use crate::clock::UnixMillis;
-use crate::protocol::Reason;
+use crate::protocol::{Event, Reason};
 
 /// A block as a receipt names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Store {
         .await?;
         fees::book(&mut tx, mined, verdicts, self.today()).await?;
         for (id, verdict) in verdicts {
-            conclude(&mut tx, id, None, verdict, self.now()).await?;
+            self.decide(&mut tx, id, None, verdict).await?;
         }
         tx.commit().await?;
         self.ring_all(verdicts);
@@ -123,7 +123,7 @@ impl Store {
             return Ok(false);
         }
         for (id, verdict) in verdicts {
-            conclude(&mut tx, id, None, verdict, self.now()).await?;
+            self.decide(&mut tx, id, None, verdict).await?;
         }
         tx.commit().await?;
         self.ring_all(verdicts);
@@ -133,9 +133,11 @@ impl Store {
     /// Decides one settlement as it was seen: nothing happens when it has moved on since.
     pub async fn conclude(&self, seen: &Settlement, verdict: &Verdict) -> Result<()> {
         let mut tx = self.begin().await?;
-        conclude(&mut tx, &seen.id, Some(&seen.stage), verdict, self.now()).await?;
+        self.decide(&mut tx, &seen.id, Some(&seen.stage), verdict)
+            .await?;
         tx.commit().await?;
         self.ring_settlement(&seen.id);
+        self.ring_webhooks();
         Ok(())
     }
 
@@ -180,11 +182,16 @@ impl Store {
         .bind(&was.transaction_id)
         .fetch_all(&mut *tx)
         .await?;
-        tx.commit().await?;
-        for row in &rows {
-            let id: String = row.try_get("id")?;
-            self.ring_settlement(&id);
+        let ids = rows.iter().map(|row| row.try_get("id"));
+        let ids = ids.collect::<sqlx::Result<Vec<String>>>()?;
+        for id in &ids {
+            self.tell(&mut tx, Event::PaymentReorged, id).await?;
         }
+        tx.commit().await?;
+        for id in &ids {
+            self.ring_settlement(id);
+        }
+        self.ring_webhooks();
         Ok(())
     }
 
@@ -224,20 +231,36 @@ impl Store {
         for (id, _) in verdicts {
             self.ring_settlement(id);
         }
+        self.ring_webhooks();
+    }
+
+    /// One settlement's transition, and the message about it where it moved.
+    async fn decide(
+        &self,
+        tx: &mut Transaction<'static, Any>,
+        id: &str,
+        seen: Option<&Stage>,
+        verdict: &Verdict,
+    ) -> Result<()> {
+        if conclude(tx, id, seen, verdict, self.now()).await? {
+            self.tell_verdict(tx, verdict, id).await?;
+        }
+        Ok(())
     }
 }
 
-/// One settlement's transition. A row that is not where the verdict starts from, or not as it was seen, stays as it is: somebody else decided
-/// first. So does one whose proof proves another payment already, and a session's batch that failed for good: its amount may be charged anew.
+/// One settlement's transition; whether there was one. A row that is not where the verdict starts from, or not as it was seen, stays as it is:
+/// somebody else decided first. So does one whose proof proves another payment already, and a session's batch that failed for good: its amount
+/// may be charged anew.
 async fn conclude(
     tx: &mut Transaction<'static, Any>,
     id: &str,
     seen: Option<&Stage>,
     verdict: &Verdict,
     now: i64,
-) -> Result<()> {
+) -> Result<bool> {
     let change = Change::of(verdict)?;
-    sqlx::query(
+    let moved = sqlx::query(
         "update settlements set state = $1, reason = $2, message = $3, transaction_hash = coalesce($4, transaction_hash), \
          block_number = $5, block_hash = $6, log_index = $7, settled_at = $8, deadline = coalesce($9, deadline), \
          batchable = case when $9 is null then batchable else 0 end, claimed_until = 0, final_at = null, updated_at = $8 \
@@ -261,7 +284,7 @@ async fn conclude(
     .bind(seen.map(|stage| stage.transaction().unwrap_or_default()))
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    Ok(moved.rows_affected() == 1)
 }
 
 /// The columns that a verdict sets.

@@ -116,6 +116,19 @@ impl Stage {
 }
 
 impl Stage {
+    /// Why it did not come to a payment, where the chain or a lane said so.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Failed { reason, .. } | Self::Released { reason, .. } => Some(*reason),
+            Self::Queued { .. }
+            | Self::Submitted { .. }
+            | Self::Settled { .. }
+            | Self::SettledElsewhere { .. }
+            | Self::Expired { .. }
+            | Self::Closed { .. } => None,
+        }
+    }
+
     /// The transaction that the row names, where it names one.
     pub fn transaction(&self) -> Option<&str> {
         match self {

@@ -5,7 +5,7 @@ use sqlx::{Any, Transaction};
 use super::exposures::crowded_out;
 use super::transactions::{insert_attempt, insert_transaction};
 use super::{Lease, NewAttempt, Result, Role, Store, new_id};
-use crate::protocol::Amount;
+use crate::protocol::{Amount, Event};
 
 /// A payment in a transaction about to be stored, and the payer's balance that its simulation saw.
 #[derive(Debug, Clone)]
@@ -111,7 +111,12 @@ impl Store {
             insert_attempt(&mut tx, id, 0, attempt, now).await?;
             link(&mut tx, id, attempt.role, &payments).await?;
         }
+        for payment in &payments {
+            self.tell(&mut tx, Event::PaymentPending, &payment.settlement_id)
+                .await?;
+        }
         tx.commit().await?;
+        self.ring_webhooks();
         Ok(Submitted::Stored(ids))
     }
 }

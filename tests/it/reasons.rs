@@ -4,6 +4,7 @@ mod chain;
 mod door;
 mod limits;
 mod payment;
+mod policy;
 mod session;
 mod sessions;
 mod settling;
@@ -70,6 +71,18 @@ fn way(reason: Reason) -> Way {
         R::InsufficientScope => scene(limits::without_the_scope()),
         R::CallerPayToNotAllowed => scene(limits::to_somebody_else()),
         R::CallerNetworkNotAllowed => scene(limits::on_another_network()),
+        R::PolicyAmountTooHigh => scene(policy::too_much()),
+        R::PolicyAmountTooLow => scene(policy::too_little()),
+        R::PolicyPayToNotAllowed => scene(policy::to_a_stranger()),
+        R::PolicyNetworkNotAllowed => scene(policy::on_another_network()),
+        R::PolicyPayToDenied => scene(policy::to_somebody_denied()),
+        R::PolicyPayerDenied => scene(policy::by_somebody_denied()),
+        R::PolicyPayerIsPayTo => scene(policy::to_oneself()),
+        R::PolicyContractWallet => scene(policy::by_a_contract_wallet()),
+        R::PolicyPreflightDenied => scene(policy::by_preflight()),
+        R::PolicyHookDenied => scene(policy::by_hook()),
+        R::PolicyTokenGate => scene(policy::holding_too_little()),
+        R::PolicyUnavailable => scene(policy::while_nobody_answers()),
         R::GlobalVerifyCapExceeded => scene(limits::met(reason, "[all]\nverify_per_minute = 0\n")),
         R::GlobalSettleCapExceeded => scene(limits::met(reason, "[all]\nsettle_per_day = 0\n")),
         R::GlobalFeeSponsoredCapExceeded => scene(limits::met(reason, "[all]\nfees = 0\n")),
@@ -237,7 +250,18 @@ async fn what_the_chain_refuses_is_refused_with_its_reason_and_nothing_is_sent()
 #[tokio::test]
 async fn what_happens_while_settling_is_told_with_its_reason() {
     for reason in Reason::ALL {
-        if let Way::Scene(scene) = way(*reason) {
+        let is_policy = reason.as_str().starts_with("policy_");
+        if let (Way::Scene(scene), false) = (way(*reason), is_policy) {
+            scene.await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_operators_policy_refuses_is_told_with_its_reason() {
+    for reason in Reason::ALL {
+        let is_policy = reason.as_str().starts_with("policy_");
+        if let (Way::Scene(scene), true) = (way(*reason), is_policy) {
             scene.await;
         }
     }

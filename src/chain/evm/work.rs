@@ -50,6 +50,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether the payer has code, or will have by then.
+    pub fn is_contract_wallet(self) -> bool {
+        match self {
+            Self::ContractWallet | Self::Eip6492 => true,
+            Self::Eip3009 | Self::Permit2 | Self::Permit2With2612 | Self::Session => false,
+        }
+    }
+
     /// Most gas a transaction of this kind may use, EIP-6492 deployments not counted.
     pub fn gas_cap(self) -> u64 {
         match self {

@@ -314,10 +314,10 @@ fn several_bearer_tokens_win_over_one_and_that_is_told() {
 
 #[test]
 fn a_setting_that_nothing_reads_is_told() {
-    let config = load(&[("SETTLE_MAX_AMOUNT", "1000000"), ("HOME", "/root")]);
+    let config = load(&[("SETTLE_MAX_AMOUNTS", "1000000"), ("HOME", "/root")]);
     assert_eq!(
         config.notes,
-        ["SETTLE_MAX_AMOUNT is set, but this service has no such setting."]
+        ["SETTLE_MAX_AMOUNTS is set, but this service has no such setting."]
     );
 }
 

@@ -71,6 +71,10 @@ impl<'a> Parties<'a> {
         }
     }
 
+    pub(super) fn caller(&self) -> &'a Caller {
+        self.caller
+    }
+
     /// The same with the payer that the chain told.
     pub(super) fn paid_by(&self, payer: &str) -> Self {
         Self {

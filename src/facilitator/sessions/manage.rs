@@ -7,7 +7,8 @@ use tokio::time::sleep;
 use super::{Pushed, reason_of};
 use super::{SessionView, may_see};
 use crate::clock::UnixMillis;
-use crate::facilitator::verify::unavailable;
+use crate::facilitator::limits::Kind;
+use crate::facilitator::verify::{refuse_by_policy, unavailable};
 use crate::facilitator::{Caller, Facilitator, Outcome, Request, Scope, malformed};
 use crate::observe;
 use crate::protocol::Reason;
@@ -151,7 +152,9 @@ impl Facilitator {
                 return Err(Refused::Rejected(rejection));
             }
         };
-        let checked = match self.check(&payment, request.caller)? {
+        let judged = self.check(&payment, request.caller, Kind::Settle)?;
+        refuse_by_policy(judged.refused)?;
+        let checked = match judged.checked {
             Check::Session(checked) => checked,
             Check::Payment(_) => {
                 let rejection = Rejection::new(Reason::InvalidPayload);
@@ -159,6 +162,7 @@ impl Facilitator {
             }
         };
         let call = self.call(&payment, request, checked);
+        self.ask_policy(&call, Kind::Settle).await?;
         let known = self.known(&call).await?;
         if self.keeper(known.as_ref()) == Keeper::Merchant {
             let rejection = Rejection::new(Reason::UnsupportedScheme);

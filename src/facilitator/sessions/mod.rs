@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::limits::Kind;
+use super::policy::Terms;
 use super::verify::unavailable;
 use super::{Caller, Facilitator, Outcome, Request, Scope, Verdict};
 use crate::clock::UnixMillis;
@@ -98,6 +100,7 @@ impl Facilitator {
         checked: Box<dyn SessionChecked>,
     ) -> Result<Verdict, Refusal> {
         let call = self.call(payment, request, checked);
+        self.ask_policy(&call, Kind::Verify).await?;
         let known = self.known(&call).await?;
         match self.keeper(known.as_ref()) {
             Keeper::Facilitator => self.hold_call(&call, known).await,
@@ -113,11 +116,21 @@ impl Facilitator {
         checked: Box<dyn SessionChecked>,
     ) -> Result<Outcome, Refusal> {
         let call = self.call(payment, request, checked);
+        self.ask_policy(&call, Kind::Settle).await?;
         let known = self.known(&call).await?;
         match self.keeper(known.as_ref()) {
             Keeper::Facilitator => self.charge_call(&call, known).await,
             Keeper::Merchant => self.settle_asked(&call, known).await,
         }
+    }
+
+    /// Whoever has a say about payments has one about every call under a permit.
+    async fn ask_policy(&self, call: &Call<'_>, kind: Kind) -> Result<(), Refusal> {
+        let (policy, terms) = (&self.parts.policy, Terms::from(call.payment));
+        let opening = call.opening();
+        let caller = call.request.caller;
+        policy.ask(kind, &terms, &opening.payer, caller).await?;
+        policy.owner(&opening.owner, &terms).await
     }
 
     fn call<'a>(

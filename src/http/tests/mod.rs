@@ -26,7 +26,9 @@ use tower::ServiceExt;
 use super::router::enclose;
 use super::{Drained, House, bind, router, serve};
 use crate::clock::Clock;
-use crate::config::{Auth, Cors, Limits, Server, Sessions, Settle};
+use crate::config::{self, Auth, Cors, Limits, Server, Sessions, Settle};
+use crate::egress::{Egress, Reach};
+use crate::facilitator::policy::{Gates, Questions};
 use crate::facilitator::{self, Facilitator, Parts, Survey};
 use crate::hooks;
 use crate::reload::Reloadable;
@@ -43,8 +45,18 @@ async fn facilitator() -> Arc<Facilitator> {
     let draining = CancellationToken::new();
     let survey = Survey::new(store.clone(), clock.clone(), Vec::new(), draining.clone());
     let rules = Arc::new(Reloadable::fixed(Limits::embedded()));
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let egress = Egress::new(Reach::Public).unwrap();
+    let open = config::Policy::default();
+    let policy = facilitator::Policy::new(
+        open.clone(),
+        Arc::new(Reloadable::fixed(config::DenyList::default())),
+        Questions::new(egress, Vec::new(), clock.clone()),
+        Gates::new(&open, BTreeMap::new(), clock.clone()),
+    );
     Arc::new(Facilitator::new(Parts {
         schemes: Registry::default(),
+        policy,
         limits: facilitator::Limits::new(rules, BTreeMap::new(), store.clone(), clock.clone()),
         store,
         survey: Arc::new(survey),

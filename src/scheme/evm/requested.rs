@@ -80,6 +80,7 @@ impl Requested {
             expect: serde_json::to_string(&expect).expect("plain data is JSON"),
             required_sender: None,
             batchable,
+            contract_wallet: work.kind.is_contract_wallet(),
         }
     }
 }

@@ -5,7 +5,7 @@ use solana_pubkey::Pubkey;
 use super::NAME;
 use super::checked::{MintFee, Paid, Sponsored};
 use crate::chain::svm::ledger::Validity;
-use crate::chain::svm::work::{Expect, Work};
+use crate::chain::svm::work::{Expect, Kind, Work};
 use crate::scheme::verified::Terms;
 
 /// Blocks added to the height that the chain named: it was read while the simulation ran, and the blockhash may be newer. Giving a payment
@@ -50,6 +50,7 @@ pub(super) fn of(sponsored: &Sponsored, paid: &Paid, validity: Validity) -> Term
         // No clock ends a blockhash: blocks do, and how long they take is not known. `Work::last_valid_block_height` says when.
         expires_at: i64::MAX,
         batchable: false,
+        contract_wallet: paid.kind == Kind::SmartWallet,
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod otlp;
 pub(crate) mod postgres;
 pub(crate) mod promtool;
 pub(crate) mod proxy;
+pub(crate) mod receiver;
 pub(crate) mod rpc;
 pub(crate) mod scene;
 pub(crate) mod scratch;

@@ -224,7 +224,10 @@ impl Lane {
             .await?;
         self.chain.hooks.reached(Point::Sent).await;
         match class {
-            Class::NoFunds => self.pause(lease, "the signer cannot pay for gas").await?,
+            Class::NoFunds => {
+                self.pause_low(lease, "the signer cannot pay for gas")
+                    .await?;
+            }
             Class::Underpriced if first => {
                 self.pause(
                     lease,
@@ -252,6 +255,16 @@ impl Lane {
         if self.paused.as_deref() != Some(reason) {
             observe::lane_paused(&self.chain.config.network, &self.address, reason);
             self.chain.store.pause(lease, Some(reason)).await?;
+            self.paused = Some(reason.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Like [`Lane::pause`], where the signer cannot pay for what it should send.
+    async fn pause_low(&mut self, lease: &Lease, reason: &str) -> store::Result<()> {
+        if self.paused.as_deref() != Some(reason) {
+            observe::lane_paused(&self.chain.config.network, &self.address, reason);
+            self.chain.store.pause_low(lease, reason).await?;
             self.paused = Some(reason.to_owned());
         }
         Ok(())

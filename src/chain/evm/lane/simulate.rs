@@ -253,7 +253,7 @@ impl Lane {
         }
         // One dear payment is no reason to stop the others.
         if let Some(reason) = self.poverty(readings.funds, spent, fee, Kind::Eip3009.gas_cap()) {
-            self.pause(lease, reason).await?;
+            self.pause_low(lease, reason).await?;
         }
         Ok(false)
     }

@@ -249,7 +249,7 @@ impl Lane {
     async fn pause(&mut self, lease: &Lease, reason: &str) -> store::Result<()> {
         if self.paused.as_deref() != Some(reason) {
             observe::lane_paused(&self.chain.config.network, &self.address, reason);
-            self.chain.store.pause(lease, Some(reason)).await?;
+            self.chain.store.pause_low(lease, reason).await?;
             self.paused = Some(reason.to_owned());
             self.considered_at = Some(Instant::now());
         }
