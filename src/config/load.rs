@@ -13,7 +13,7 @@ use super::problem::{Problem, Problems};
 use super::reader::Reader;
 use super::value::{self, Parsed};
 use super::{
-    Auth, Config, Cors, Environment, Log, Reconcile, Server, Settle, Store, evm, observe, svm,
+    Auth, Config, Cors, Environment, Log, Pages, Reconcile, Server, Settle, Store, evm, observe, svm,
     throwaway, validate, variables,
 };
 use crate::secret::Secret;
@@ -40,6 +40,7 @@ impl Config {
             reconcile: reconcile(&mut reader),
             log: log(&mut reader),
             observe: observe::read(&mut reader),
+            pages: pages(&mut reader),
             notes: Vec::new(),
         };
         note_strays(&mut reader);
@@ -91,6 +92,13 @@ fn server(reader: &mut Reader<'_>) -> Server {
         max_connections: reader.value("MAX_CONNECTIONS", |text| value::whole(text, 1, 1_000_000)),
         drain_notice: milliseconds(reader, "DRAIN_NOTICE_MS", 0, 600_000),
         drain_timeout: milliseconds(reader, "DRAIN_TIMEOUT_MS", 0, 600_000),
+    }
+}
+
+fn pages(reader: &mut Reader<'_>) -> Pages {
+    Pages {
+        public_feed: reader.value("PUBLIC_FEED", value::flag),
+        admin_token: reader.secret("ADMIN_TOKEN", value::bearer_token),
     }
 }
 

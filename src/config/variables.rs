@@ -132,6 +132,9 @@ pub const ALL: &[Variable] = {
         Authentication.secret("BEARER_TOKENS", "Several such tokens, comma-separated; wins over `BEARER_TOKEN`."),
         Authentication.unset("SETTLE_AUTH", "`required`: no start without a token. `off`: anyone may spend this service's gas. Unset: `required` where a mainnet is served."),
 
+        Authentication.secret("ADMIN_TOKEN", "Opens `/admin`, at least 16 characters: the password that the browser asks for, with any name. Unset: there is no such page."),
+        Server.default("PUBLIC_FEED", "true", "`false`: `/` does not list the newest settlements."),
+
         Settlement.default("SETTLE_TIMEOUT_MS", "20000", "How long `/settle` waits for an outcome before it answers `settlement_pending`, milliseconds; at most 28000, because clients give up at 30 s."),
         Settlement.unset("SETTLEMENT_RECEIPT_TIMEOUT_MS", "Another name of `SETTLE_TIMEOUT_MS`, which wins."),
         Settlement.default("SETTLE_PENDING_STATUS", "200", "HTTP status of `settlement_pending`: `200`, or `500` for resource servers that want it."),

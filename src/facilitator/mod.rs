@@ -3,11 +3,13 @@
 pub mod answer;
 mod caller;
 mod delivery;
+mod overview;
 mod readiness;
 mod reference;
 mod settle;
 mod standing;
 mod survey;
+mod timeline;
 mod verify;
 mod view;
 
@@ -29,8 +31,10 @@ use crate::store::{Settlement, Store};
 
 pub use answer::{Answer, Outcome, Verdict};
 pub use caller::Caller;
+pub use overview::{LaneView, NetworkView, Overview};
 pub use readiness::{Check, Readiness};
 pub use survey::Survey;
+pub use timeline::Timeline;
 pub use view::SettlementView;
 
 /// What the money path needs from the rest of the house.
@@ -54,6 +58,7 @@ pub struct Parts {
 pub struct Facilitator {
     parts: Parts,
     readiness: readiness::Cache,
+    overview: overview::Cache,
 }
 
 /// One `/verify` or `/settle` request.
@@ -73,6 +78,7 @@ impl Facilitator {
         Self {
             parts,
             readiness: readiness::Cache::default(),
+            overview: overview::Cache::default(),
         }
     }
 

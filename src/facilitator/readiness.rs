@@ -61,7 +61,7 @@ impl Facilitator {
     }
 
     /// `None` when the database does not answer.
-    async fn standings(&self) -> Option<Vec<Standing>> {
+    pub(super) async fn standings(&self) -> Option<Vec<Standing>> {
         let known = self.readiness.get().clone();
         if let Some((_, standings)) = known.filter(|(at, _)| at.elapsed() < FRESH) {
             return standings;

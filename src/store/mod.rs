@@ -4,6 +4,7 @@ mod bells;
 mod exposures;
 mod lanes;
 mod outcomes;
+mod overview;
 mod queue;
 mod reconcile;
 mod row;
@@ -26,6 +27,7 @@ use crate::secret::Secret;
 pub use bells::{Bell, POLL};
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
+pub use overview::{Carrier, HourCount, Life, Recent, Tried};
 pub use reconcile::{Difference, DifferenceKind, FinalTransaction, KnownNonces, Spent};
 pub use row::{Delivered, Proof, Settlement, Stage};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
@@ -197,6 +199,11 @@ fn migrator() -> Migrator {
             1,
             "settlements",
             include_str!("../../migrations/0001_settlements.sql"),
+        ),
+        (
+            5,
+            "records",
+            include_str!("../../migrations/0005_records.sql"),
         ),
         (
             6,

@@ -34,6 +34,7 @@ pub(super) fn network() -> EvmNetwork {
         name: "base-sepolia".to_owned(),
         v1_name: Some("base-sepolia".to_owned()),
         testnet: true,
+        explorer: None,
         rpc_urls: vec![],
         send_urls: vec![],
         rpc_source: "explicit",
