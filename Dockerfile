@@ -18,7 +18,7 @@ RUN mkdir src \
 
 COPY src src
 # What the binary embeds.
-COPY config/networks.toml config/networks.toml
+COPY config/networks.toml config/limits.toml config/
 COPY migrations migrations
 COPY contracts/compiled.json contracts/reader.hex contracts/
 # Files keep the time at which they were checked out, which may be before the layer above was built.

@@ -15,6 +15,7 @@ pub mod lifecycle;
 pub mod observe;
 pub mod protocol;
 pub mod reconcile;
+pub mod reload;
 pub mod run;
 pub mod scheme;
 pub mod secret;

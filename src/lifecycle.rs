@@ -103,3 +103,15 @@ pub async fn signalled() -> Signal {
         _ = int.recv() => Signal::Interrupt,
     }
 }
+
+/// Waits for SIGHUP: a closed terminal, or somebody who wants files read again.
+pub async fn hung_up() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        observe::note("SIGHUP cannot be received");
+        return std::future::pending().await;
+    };
+    if hangups.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,5 +1,6 @@
 //! The only wiring: Config → Store → Chains → Registry → Facilitator → lanes, watchers, server. Tests call it too.
 
+mod access;
 mod evm;
 mod svm;
 
@@ -66,6 +67,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         clock: clock.clone(),
         hooks: Arc::clone(&hooks),
     };
+    let access = access::Access::open(&config, &shared).await?;
     let evm = evm::Family::new(&config.evm, &shared)?;
     let svm = svm::Family::new(&config.svm, &shared)?;
     let pulses = evm.pulses().chain(svm.pulses()).map(Arc::new).collect();
@@ -82,6 +84,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         clock,
         hooks,
         network_names: network_names(&config),
+        limits: access.limits(&config, &shared),
         settle_timeout: config.settle.timeout,
         tasks: lifecycle.tasks().clone(),
         draining: lifecycle.draining(),
@@ -92,13 +95,14 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
             config.server.host, config.server.port
         )
     })?;
-    let router = http::router(
+    let house = http::House {
         facilitator,
-        &config.server,
-        &config.auth,
-        &config.settle,
-        lifecycle.draining(),
-    );
+        keyring: access.keyring(),
+        draining: lifecycle.draining(),
+        facts: http::Facts::of(&config),
+    };
+    let router = http::router(house, &config.server, &config.auth, &config.settle);
+    access.start(&lifecycle, &shared);
     if !config.reconcile.interval.is_zero() {
         let daily = Daily {
             witnesses: [evm.witnesses(), svm.witnesses()].concat(),
@@ -213,7 +217,7 @@ pub fn witnesses(
 }
 
 /// Brings the schema up to date, or refuses to work on one that is not.
-async fn prepare(store: &Store, auto_migrate: bool) -> anyhow::Result<()> {
+pub(crate) async fn prepare(store: &Store, auto_migrate: bool) -> anyhow::Result<()> {
     if auto_migrate {
         return store.migrate().await.context("migrating the database");
     }

@@ -1,8 +1,9 @@
-//! The commands: `serve` (the default), `dev`, `migrate`, `check`, `keygen`, `reconcile`, `healthcheck`.
+//! The commands: `serve` (the default), `dev`, `migrate`, `check`, `keygen`, `keys`, `reconcile`, `healthcheck`.
 
 mod check;
 mod healthcheck;
 mod keygen;
+mod keys;
 mod reconcile;
 
 use std::io::Write;
@@ -39,6 +40,8 @@ enum Command {
     Check(check::Options),
     /// Make a key that pays gas and print its address.
     Keygen(keygen::Options),
+    /// Make, list and revoke API keys.
+    Keys(keys::Options),
     /// Compare the ledger with the chain; exit code 0 when they agree, 1 when they differ or could not be compared.
     Reconcile(reconcile::Options),
     /// Ask the service on this machine whether it is up; exit code 0 or 1.
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
             Command::Migrate => migrate().await,
             Command::Check(options) => check::run(&options).await,
             Command::Keygen(options) => keygen::run(&options),
+            Command::Keys(options) => keys::run(options).await,
             Command::Reconcile(options) => reconcile::run(&options).await,
             Command::Healthcheck => healthcheck::run().await,
         }

@@ -13,8 +13,8 @@ use super::problem::{Problem, Problems};
 use super::reader::Reader;
 use super::value::{self, Parsed};
 use super::{
-    Auth, Config, Cors, Environment, Log, Pages, Reconcile, Server, Settle, Store, evm, observe, svm,
-    throwaway, validate, variables,
+    Auth, Cidr, Config, Cors, Environment, Limits, Log, Pages, Reconcile, Server, Settle, Store,
+    evm, limits, observe, svm, throwaway, validate, variables,
 };
 use crate::secret::Secret;
 
@@ -34,6 +34,7 @@ impl Config {
             store: store(&mut reader, &data_dir),
             data_dir,
             auth: auth(&mut reader),
+            limits: limit_source(&mut reader),
             settle: settle(&mut reader),
             evm: evm::read(&mut reader, &catalogue),
             svm: svm::read(&mut reader, &catalogue),
@@ -90,6 +91,12 @@ fn server(reader: &mut Reader<'_>) -> Server {
         }),
         read_timeout: milliseconds(reader, "READ_TIMEOUT_MS", 100, 120_000),
         max_connections: reader.value("MAX_CONNECTIONS", |text| value::whole(text, 1, 1_000_000)),
+        max_connections_per_address: reader.optional("MAX_CONNECTIONS_PER_ADDRESS", |text| {
+            value::whole(text, 1, 1_000_000)
+        }),
+        trusted_proxies: reader
+            .each("TRUSTED_PROXIES", Cidr::parse)
+            .unwrap_or_default(),
         drain_notice: milliseconds(reader, "DRAIN_NOTICE_MS", 0, 600_000),
         drain_timeout: milliseconds(reader, "DRAIN_TIMEOUT_MS", 0, 600_000),
     }
@@ -114,19 +121,31 @@ fn store(reader: &mut Reader<'_>, data_dir: &Path) -> Store {
 }
 
 fn auth(reader: &mut Reader<'_>) -> Auth {
+    Auth {
+        tokens: tokens(reader),
+        api_keys: reader.value("API_KEYS", is_on),
+    }
+}
+
+fn tokens(reader: &mut Reader<'_>) -> Vec<Secret> {
     if !reader.has_secret("BEARER_TOKENS") {
         let token = reader.secret("BEARER_TOKEN", value::bearer_token);
-        return Auth {
-            tokens: token.into_iter().collect(),
-        };
+        return token.into_iter().collect();
     }
     if reader.has_secret("BEARER_TOKEN") {
         reader.note("BEARER_TOKEN is not used, because BEARER_TOKENS is set.");
     }
     let tokens = reader.secrets("BEARER_TOKENS", value::bearer_token);
-    Auth {
-        tokens: tokens.unwrap_or_default(),
-    }
+    tokens.unwrap_or_default()
+}
+
+fn limit_source(reader: &mut Reader<'_>) -> limits::Source {
+    let file = reader.environment.get("LIMITS_FILE").map(PathBuf::from);
+    let initial = Limits::read(file.as_deref()).unwrap_or_else(|message| {
+        reader.problem("LIMITS_FILE", message);
+        Limits::embedded()
+    });
+    limits::Source { file, initial }
 }
 
 fn settle(reader: &mut Reader<'_>) -> Settle {
@@ -343,6 +362,14 @@ fn pending_status(text: &str) -> Parsed<u16> {
         "200" => Ok(200),
         "500" => Ok(500),
         _ => Err(format!("must be 200 or 500, not {}", value::quote(text))),
+    }
+}
+
+fn is_on(text: &str) -> Parsed<bool> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("must be on or off, not {}", value::quote(text))),
     }
 }
 

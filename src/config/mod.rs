@@ -1,8 +1,10 @@
 //! What an operator may choose, read once at start. Facts about networks and assets are data: `config/networks.toml`.
 //! Nothing outside this room reads the environment.
 
+mod cidr;
 mod environment;
 mod evm;
+pub mod limits;
 mod load;
 mod networks;
 mod observe;
@@ -26,10 +28,13 @@ use solana_pubkey::Pubkey;
 use crate::protocol::Network;
 use crate::secret::Secret;
 
+pub use cidr::Cidr;
 pub use environment::Environment;
+pub use limits::Limits;
 pub use problem::{Problem, Problems};
 pub use summary::host;
 pub use svm::TOKEN_2022_EXTENSIONS;
+pub use value::address as evm_address;
 
 /// The effective configuration: everything is decided here, nothing later reads the environment.
 #[derive(Debug, Clone)]
@@ -39,6 +44,8 @@ pub struct Config {
     /// Where the embedded store and throwaway keys live (`DATA_DIR`).
     pub data_dir: PathBuf,
     pub auth: Auth,
+    /// How much anybody may use.
+    pub limits: limits::Source,
     pub settle: Settle,
     pub evm: Evm,
     pub svm: Svm,
@@ -62,6 +69,10 @@ pub struct Server {
     /// How long a client may take for the request head, and again for the body.
     pub read_timeout: Duration,
     pub max_connections: usize,
+    /// Connections that one address may have open; `None`: a quarter of all, and any number from this machine.
+    pub max_connections_per_address: Option<usize>,
+    /// Whose word about a client's address counts.
+    pub trusted_proxies: Vec<Cidr>,
     /// How long after SIGTERM requests are still taken, while `/readyz` already sends load balancers elsewhere.
     pub drain_notice: Duration,
     /// How long a drain waits for requests under way after SIGTERM.
@@ -87,8 +98,10 @@ pub struct Store {
 
 #[derive(Debug, Clone)]
 pub struct Auth {
-    /// Bearer tokens; empty means that nobody needs one.
+    /// Bearer tokens. None of them and no `api_keys`: nobody needs one.
     pub tokens: Vec<Secret>,
+    /// Whether the keys in the database open the door.
+    pub api_keys: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -44,11 +44,17 @@ impl Config {
     }
 
     fn callers(&self) -> String {
-        match self.auth.tokens.len() {
-            0 => "callers: anyone".to_owned(),
-            1 => "callers: 1 bearer token".to_owned(),
-            count => format!("callers: {count} bearer tokens"),
+        let tokens = match self.auth.tokens.len() {
+            0 => None,
+            1 => Some("1 bearer token".to_owned()),
+            count => Some(format!("{count} bearer tokens")),
+        };
+        let keys = self.auth.api_keys.then(|| "API keys".to_owned());
+        let known: Vec<String> = tokens.into_iter().chain(keys).collect();
+        if known.is_empty() {
+            return "callers: anyone".to_owned();
         }
+        format!("callers: {}", known.join(", "))
     }
 }
 

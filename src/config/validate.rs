@@ -27,7 +27,7 @@ struct Served<'a> {
 pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
     let served = served(config);
     let mainnets = names(&served, |network| !network.testnet);
-    check_auth(reader, &served, &mainnets);
+    check_auth(reader, config, &served, &mainnets);
     check_keys(reader, &served);
     if !mainnets.is_empty() {
         check_store(reader, config, &mainnets);
@@ -61,12 +61,16 @@ fn served(config: &Config) -> Vec<Served<'_>> {
     evm.chain(svm).collect()
 }
 
-fn check_auth(reader: &mut Reader<'_>, served: &[Served<'_>], mainnets: &str) {
+fn check_auth(reader: &mut Reader<'_>, config: &Config, served: &[Served<'_>], mainnets: &str) {
     let chosen = reader.optional("SETTLE_AUTH", settle_auth);
     let is_wrong = chosen.is_none() && reader.environment.get("SETTLE_AUTH").is_some();
     let has_tokens = reader.has_secret("BEARER_TOKEN") || reader.has_secret("BEARER_TOKENS");
+    let has_keys = config.auth.api_keys;
     match chosen {
         _ if is_wrong => {}
+        Some(SettleAuth::Off) if has_keys => {
+            reader.problem("SETTLE_AUTH", "is off while API_KEYS is on; change one of them");
+        }
         Some(SettleAuth::Off) if has_tokens => {
             let message = "is off while a bearer token is set; unset one of them";
             reader.problem("SETTLE_AUTH", message);
@@ -75,15 +79,15 @@ fn check_auth(reader: &mut Reader<'_>, served: &[Served<'_>], mainnets: &str) {
             reader
                 .note("WARNING: SETTLE_AUTH=off: anyone who reaches this service spends its gas.");
         }
-        _ if has_tokens => {}
+        _ if has_tokens || has_keys => {}
         Some(SettleAuth::Required) => {
-            let message = "must be set, because SETTLE_AUTH is required";
+            let message = "must be set, or API_KEYS=on, because SETTLE_AUTH is required";
             reader.problem("BEARER_TOKEN", message);
         }
         None if !mainnets.is_empty() => reader.problem(
             "BEARER_TOKEN",
             format!(
-                "must be set to serve {mainnets}, or SETTLE_AUTH=off to let anyone spend its gas"
+                "must be set to serve {mainnets}, or API_KEYS=on, or SETTLE_AUTH=off to let anyone spend its gas"
             ),
         ),
         None if served.is_empty() => {}

@@ -128,7 +128,7 @@ pub(super) fn endpoint(text: &str) -> Parsed<Secret> {
 }
 
 /// An EVM address; one in mixed case must have the right checksum.
-pub(super) fn address(text: &str) -> Parsed<Address> {
+pub fn address(text: &str) -> Parsed<Address> {
     let digits = text.strip_prefix("0x").unwrap_or_default();
     let parsed: Option<Address> = (digits.len() == 40).then(|| text.parse().ok()).flatten();
     let Some(address) = parsed else {

@@ -5,12 +5,13 @@ use std::fmt::Write;
 /// What a name in a family stands for: the network's name in upper case, every other character `_`.
 const PLACEHOLDER: &str = "<NAME>";
 /// Beginnings of names that operators write for this service and for nothing else.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "BEARER_",
     "CDP_",
     "EIP6492_",
     "EVM_",
     "HELIUS_",
+    "LIMITS_",
     "METRICS_",
     "SETTLE_",
     "SETTLEMENT_",
@@ -120,6 +121,8 @@ pub const ALL: &[Variable] = {
         Server.default("BODY_LIMIT_BYTES", "65536", "Largest request body, bytes."),
         Server.default("READ_TIMEOUT_MS", "10000", "How long a client may take to send the head of a request, and again the body, milliseconds."),
         Server.default("MAX_CONNECTIONS", "1024", "Connections open at once; more wait to be accepted."),
+        Server.unset("MAX_CONNECTIONS_PER_ADDRESS", "Of these, from one address; more are closed at once. Those of `TRUSTED_PROXIES` may have any number. Unset: a quarter of `MAX_CONNECTIONS`, and any number from this machine."),
+        Server.unset("TRUSTED_PROXIES", "Addresses of proxies whose `X-Forwarded-For` is believed, comma-separated, such as `10.0.0.0/8,fd00::/8`. Everybody else's is ignored. Unset: none."),
         Server.default("DRAIN_NOTICE_MS", "5000", "How long after SIGTERM the port stays open while `/readyz` says 503, so that load balancers look elsewhere first, milliseconds."),
         Server.default("DRAIN_TIMEOUT_MS", "30000", "How long requests under way may go on after that, milliseconds."),
 
@@ -128,9 +131,11 @@ pub const ALL: &[Variable] = {
         Database.default("AUTO_MIGRATE", "true", "`false`: a start refuses a database that is not up to date, where `migrate` is a step of its own."),
         Database.default("DATA_DIR", "./data", "Directory of the embedded database and of the throwaway key."),
 
-        Authentication.secret("BEARER_TOKEN", "Token that callers send as `Authorization: Bearer …`, at least 16 characters. A mainnet needs one, or `SETTLE_AUTH=off`."),
+        Authentication.secret("BEARER_TOKEN", "Token that callers send as `Authorization: Bearer …`, at least 16 characters. A mainnet needs one, or `API_KEYS=on`, or `SETTLE_AUTH=off`."),
         Authentication.secret("BEARER_TOKENS", "Several such tokens, comma-separated; wins over `BEARER_TOKEN`."),
-        Authentication.unset("SETTLE_AUTH", "`required`: no start without a token. `off`: anyone may spend this service's gas. Unset: `required` where a mainnet is served."),
+        Authentication.default("API_KEYS", "off", "`on`: keys made by `x402-facilitator keys create` open the door, besides bearer tokens."),
+        Authentication.unset("SETTLE_AUTH", "`required`: no start without a token or `API_KEYS=on`. `off`: anyone may spend this service's gas. Unset: `required` where a mainnet is served."),
+        Authentication.unset("LIMITS_FILE", "A file in the form of `config/limits.toml`: how much callers and payers may use. It overrides fields of that one, and is read again on SIGHUP."),
 
         Authentication.secret("ADMIN_TOKEN", "Opens `/admin`, at least 16 characters: the password that the browser asks for, with any name. Unset: there is no such page."),
         Server.default("PUBLIC_FEED", "true", "`false`: `/` does not list the newest settlements."),

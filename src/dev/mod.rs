@@ -21,6 +21,7 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::hooks::Nothing;
+use crate::lifecycle;
 use crate::observe::{self, Telemetry};
 use crate::run::{self, Running};
 
@@ -212,7 +213,11 @@ async fn guide(
 }
 
 async fn serve(running: Running) -> ExitCode {
-    let code = cli::until_stopped(running).await;
+    let code = tokio::select! {
+        code = cli::until_stopped(running) => code,
+        // Its terminal was closed: nobody is left to end the chain by Ctrl-C.
+        () = lifecycle::hung_up() => ExitCode::SUCCESS,
+    };
     screen::line("stopped");
     code
 }

@@ -1,8 +1,9 @@
 //! The money path: supported, verify, settle, and what is on record.
 
 pub mod answer;
-mod caller;
+pub mod caller;
 mod delivery;
+pub mod limits;
 mod overview;
 mod readiness;
 mod reference;
@@ -30,7 +31,8 @@ use crate::scheme::{Registry, Rejection};
 use crate::store::{Settlement, Store};
 
 pub use answer::{Answer, Outcome, Verdict};
-pub use caller::Caller;
+pub use caller::{Caller, Grant, Scope};
+pub use limits::Limits;
 pub use overview::{LaneView, NetworkView, Overview};
 pub use readiness::{Check, Readiness};
 pub use survey::Survey;
@@ -47,6 +49,7 @@ pub struct Parts {
     pub survey: Arc<Survey>,
     /// Version 1 names of the networks.
     pub network_names: BTreeMap<String, Network>,
+    pub limits: Limits,
     pub settle_timeout: Duration,
     /// Runs what must outlive a dropped request.
     pub tasks: TaskTracker,
@@ -86,13 +89,21 @@ impl Facilitator {
         self.parts.schemes.supported()
     }
 
-    /// What is on record under an id, a payment key or a transaction.
-    pub async fn settlements(&self, reference: &str) -> Result<Vec<SettlementView>, Unavailable> {
+    /// What is on record under an id, a payment key or a transaction, as far as it is the caller's business.
+    pub async fn settlements(
+        &self,
+        reference: &str,
+        caller: &Caller,
+    ) -> Result<Vec<SettlementView>, Unavailable> {
         let found = self.look_up(reference).await.map_err(|cause| {
             observe::store_trouble(&cause);
             Unavailable
         })?;
-        Ok(found.into_iter().map(SettlementView::from).collect())
+        Ok(found
+            .into_iter()
+            .filter(|row| caller.may_see(&row.caller, &row.pay_to))
+            .map(SettlementView::from)
+            .collect())
     }
 
     async fn look_up(&self, reference: &str) -> crate::store::Result<Vec<Settlement>> {
@@ -107,6 +118,25 @@ impl Facilitator {
             return Ok(vec![one]);
         }
         self.parts.store.by_transaction(&reference).await
+    }
+
+    /// Lets a request in by the limits. The refusal echoes the network, where one can be read.
+    fn admit(
+        &self,
+        request: Request<'_>,
+        kind: limits::Kind,
+    ) -> Result<limits::Seat, (String, Rejection)> {
+        self.parts
+            .limits
+            .admit(request.caller, kind)
+            .map_err(|rejection| {
+                let network = match self.parse(request.body) {
+                    Ok(payment) => payment.wire_network,
+                    Err(malformed) => malformed.network,
+                };
+                crate::observe::limited(&network, rejection.reason.as_str());
+                (network, rejection)
+            })
     }
 
     fn parse(&self, body: &[u8]) -> Result<Payment, Malformed> {

@@ -15,7 +15,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const RECENT: u32 = 200;
 const HOUR: i64 = 3_600_000;
 /// Hours that are told, the one under way included.
-pub const HOURS: usize = 24;
+pub(super) const HOURS: usize = 24;
 
 /// What there is to see.
 #[derive(Debug, Clone, PartialEq, Eq)]

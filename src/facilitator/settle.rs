@@ -6,13 +6,14 @@ use tokio::time::{sleep, timeout};
 use tracing::instrument;
 
 use super::delivery::DeliveryClaim;
+use super::limits::{Kind, Parties, Reserved};
 use super::verify::{is_same, payer_of, refuse_expired};
 use super::{Answer, Facilitator, Outcome, Request, asked, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
 use crate::protocol::{Payment, Reason};
-use crate::scheme::{self, Identity, Refusal, Rejection};
+use crate::scheme::{self, Checked, Identity, Refusal, Rejection, Verified};
 use crate::store::{Delivered, Delivery, Enqueued, POLL, Proof, Settlement, Stage};
 
 /// How long past its deadline a request tries to end in order.
@@ -32,22 +33,13 @@ impl Facilitator {
     pub async fn settle(&self, request: Request<'_>) -> Answer<Outcome> {
         let started = Instant::now();
         let deadline = self.parts.clock.now().plus(self.parts.settle_timeout);
+        let _seat = match self.admit(request, Kind::Settle) {
+            Ok(seat) => seat,
+            Err(refused) => return never_begun(refused, started.elapsed()),
+        };
         let payment = match self.parse(request.body) {
             Ok(payment) => payment,
-            Err(cause) => {
-                let (network, rejection) = malformed(cause);
-                let verdict = Outcome::Rejected {
-                    rejection,
-                    transaction: None,
-                };
-                observe::settle_answered(
-                    observe::Asked::UNREAD,
-                    verdict.name(),
-                    verdict.reason(),
-                    started.elapsed(),
-                );
-                return Answer { network, verdict };
-            }
+            Err(cause) => return never_begun(malformed(cause), started.elapsed()),
         };
         let verdict = match self.settle_payment(&payment, request, deadline).await {
             Ok(outcome) => outcome,
@@ -75,7 +67,7 @@ impl Facilitator {
         request: Request<'_>,
         deadline: UnixMillis,
     ) -> Result<Outcome, Refusal> {
-        let checked = self.check(payment)?;
+        let checked = self.check(payment, request.caller)?;
         let identity = checked.identity().clone();
         let mut waiter = Waiter {
             request,
@@ -90,14 +82,9 @@ impl Facilitator {
         if self.parts.draining.is_cancelled() {
             return Err(Refusal::Unavailable("shutting down".to_owned()));
         }
-        let patience = self.parts.clock.now().until(deadline);
-        let Ok(verified) = timeout(patience, checked.verify()).await else {
-            return Err(Refusal::Unavailable(
-                "the chain did not answer in time".to_owned(),
-            ));
-        };
-        let verified = match verified {
-            Ok(verified) => verified,
+        let parties = Parties::of(payment, &identity.payer, request.caller);
+        let (verified, reserved) = match self.accept(checked, &parties, deadline).await {
+            Ok(accepted) => accepted,
             Err(refusal) => {
                 return match self.on_record_meanwhile(&refusal, &identity).await? {
                     Some(row) => Ok(self.join(&row, &identity, &mut waiter).await),
@@ -117,14 +104,40 @@ impl Facilitator {
                 Ok(self.wait(&id, &mut waiter).await)
             }
             // Somebody was first while we verified.
-            Ok(Enqueued::Known) => match self.on_record(&identity).await? {
-                Some(row) => Ok(self.join(&row, &identity, &mut waiter).await),
-                None => Err(Refusal::Unavailable(
-                    "the queue was full; try again".to_owned(),
-                )),
-            },
+            Ok(Enqueued::Known) => {
+                self.parts.limits.give_back(reserved).await;
+                match self.on_record(&identity).await? {
+                    Some(row) => Ok(self.join(&row, &identity, &mut waiter).await),
+                    None => Err(Refusal::Unavailable(
+                        "the queue was full; try again".to_owned(),
+                    )),
+                }
+            }
             Err(cause) => Err(unavailable(&cause)),
         }
+    }
+
+    /// Asks the chain about a new payment, between a look at the limits and taking from them.
+    async fn accept(
+        &self,
+        checked: Box<dyn Checked>,
+        parties: &Parties<'_>,
+        deadline: UnixMillis,
+    ) -> Result<(Verified, Reserved), Refusal> {
+        self.parts.limits.room(parties).await?;
+        let patience = self.parts.clock.now().until(deadline);
+        let Ok(verified) = timeout(patience, checked.verify()).await else {
+            return Err(Refusal::Unavailable(
+                "the chain did not answer in time".to_owned(),
+            ));
+        };
+        let verified = verified?;
+        let paid = parties.paid_by(verified.payer());
+        if !parties.knows_payer() {
+            self.parts.limits.room(&paid).await?;
+        }
+        let reserved = self.parts.limits.reserve(&paid).await?;
+        Ok((verified, reserved))
     }
 
     async fn join(
@@ -311,6 +324,22 @@ fn is_replay(delivered: &Delivered, request: Request<'_>) -> bool {
         && delivered.caller == request.caller.as_str()
         && request.idempotency_key.is_some()
         && delivered.idempotency_key.as_deref() == request.idempotency_key
+}
+
+/// The answer to a request that is no payment, or one too many.
+/// A request that was refused before it was known whom it is about.
+fn never_begun((network, rejection): (String, Rejection), took: Duration) -> Answer<Outcome> {
+    let verdict = Outcome::Rejected {
+        rejection,
+        transaction: None,
+    };
+    observe::settle_answered(
+        observe::Asked::UNREAD,
+        verdict.name(),
+        verdict.reason(),
+        took,
+    );
+    Answer { network, verdict }
 }
 
 fn other_payment(waiter: &Waiter<'_>) -> Outcome {

@@ -1,10 +1,11 @@
 //! `/verify`: every check, no effect.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::instrument;
 
-use super::{Answer, Facilitator, Request, Verdict, asked, malformed};
+use super::limits::{Kind, Parties};
+use super::{Answer, Caller, Facilitator, Request, Verdict, asked, malformed};
 use crate::observe;
 use crate::protocol::{Payment, Reason};
 use crate::scheme::{Checked, Identity, Refusal, Rejection};
@@ -14,21 +15,15 @@ impl Facilitator {
     #[instrument(skip_all)]
     pub async fn verify(&self, request: Request<'_>) -> Answer<Verdict> {
         let started = Instant::now();
+        let _seat = match self.admit(request, Kind::Verify) {
+            Ok(seat) => seat,
+            Err(refused) => return never_begun(refused, started.elapsed()),
+        };
         let payment = match self.parse(request.body) {
             Ok(payment) => payment,
-            Err(cause) => {
-                let (network, rejection) = malformed(cause);
-                let verdict = Verdict::Rejected(rejection);
-                observe::verified(
-                    observe::Asked::UNREAD,
-                    verdict.name(),
-                    verdict.reason(),
-                    started.elapsed(),
-                );
-                return Answer { network, verdict };
-            }
+            Err(cause) => return never_begun(malformed(cause), started.elapsed()),
         };
-        let verdict = match self.verify_payment(&payment).await {
+        let verdict = match self.verify_payment(&payment, request.caller).await {
             Ok(payer) => Verdict::Valid { payer },
             Err(Refusal::Rejected(rejection)) => Verdict::Rejected(rejection),
             Err(Refusal::Unavailable(cause)) => Verdict::Unavailable(cause),
@@ -45,16 +40,26 @@ impl Facilitator {
         }
     }
 
-    async fn verify_payment(&self, payment: &Payment) -> Result<String, Refusal> {
-        let checked = self.check(payment)?;
+    async fn verify_payment(&self, payment: &Payment, caller: &Caller) -> Result<String, Refusal> {
+        let checked = self.check(payment, caller)?;
         let (identity, expired) = (checked.identity().clone(), checked.expired());
         let verdict = |row| verdict_on_record(&row, &identity, expired).map_err(Refusal::Rejected);
         if let Some(row) = self.on_record(&identity).await? {
             return verdict(row);
         }
         refuse_expired(checked.as_ref())?;
+        let parties = Parties::of(payment, &identity.payer, caller);
+        let (limits, refused) = (&self.parts.limits, Refusal::Rejected);
+        limits.payer_may_verify(&parties).map_err(refused)?;
         match checked.verify().await {
-            Ok(verified) => Ok(verified.payer().to_owned()),
+            Ok(verified) => {
+                let payer = parties.paid_by(verified.payer());
+                let counted = limits.payer_verified(&payer);
+                if !parties.knows_payer() {
+                    counted.map_err(refused)?;
+                }
+                Ok(verified.payer().to_owned())
+            }
             Err(refusal) => match self.on_record_meanwhile(&refusal, &identity).await? {
                 Some(row) => verdict(row),
                 None => Err(refusal),
@@ -63,7 +68,12 @@ impl Facilitator {
     }
 
     /// The in-process checks. A failure of the window alone is not final yet: a payment on record answers first.
-    pub(super) fn check(&self, payment: &Payment) -> Result<Box<dyn Checked>, Refusal> {
+    pub(super) fn check(
+        &self,
+        payment: &Payment,
+        caller: &Caller,
+    ) -> Result<Box<dyn Checked>, Refusal> {
+        caller.permits(payment).map_err(Refusal::Rejected)?;
         let checked = self
             .parts
             .schemes
@@ -101,6 +111,18 @@ impl Facilitator {
             Refusal::Unavailable(_) => Ok(None),
         }
     }
+}
+
+/// A request that was refused before it was known whom it is about.
+fn never_begun((network, rejection): (String, Rejection), took: Duration) -> Answer<Verdict> {
+    let verdict = Verdict::Rejected(rejection);
+    observe::verified(
+        observe::Asked::UNREAD,
+        verdict.name(),
+        verdict.reason(),
+        took,
+    );
+    Answer { network, verdict }
 }
 
 pub(super) fn refuse_expired(checked: &dyn Checked) -> Result<(), Refusal> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::Version;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until};
 
 /// What the client is doing, as far as patience goes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,20 +26,45 @@ pub(super) struct Patience {
     pub(super) head: Duration,
     /// From one request to the next.
     pub(super) idle: Duration,
+    /// Either, while seats are scarce.
+    pub(super) crowded: Duration,
+}
+
+impl Patience {
+    /// The same for everything.
+    pub(super) fn of(time: Duration) -> Self {
+        Self {
+            head: time,
+            idle: time,
+            crowded: time,
+        }
+    }
 }
 
 impl State {
     /// How long this state may last; `None` while it is we who are waited for.
-    fn limit(self, patience: Patience) -> Option<Duration> {
+    fn limit(self, patience: Patience, is_crowded: bool) -> Option<Duration> {
         if self.answering > 0 {
             return None;
         }
         let in_a_head = !self.met || (self.receiving && !self.multiplexed);
-        Some(if in_a_head {
+        let limit = if in_a_head {
             patience.head
         } else {
             patience.idle
+        };
+        Some(if is_crowded {
+            limit.min(patience.crowded)
+        } else {
+            limit
         })
+    }
+}
+
+/// Waits for a change; for good, once nobody can make one any more.
+async fn noticed(crowded: &mut watch::Receiver<bool>) {
+    if crowded.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -52,16 +77,24 @@ impl Activity {
     }
 
     /// Returns when one state has lasted longer than it may. Only a change of state buys time, so that dripping bytes buys none.
-    pub(super) async fn exhausted(&self, patience: Patience) {
+    pub(super) async fn exhausted(&self, patience: Patience, mut crowded: watch::Receiver<bool>) {
         let mut states = self.0.subscribe();
+        let (mut state, mut since) = (*states.borrow_and_update(), Instant::now());
         loop {
-            let state = *states.borrow_and_update();
-            let changed = states.changed();
-            // `self` holds the sender, so `changed` cannot fail.
-            match state.limit(patience) {
-                None => drop(changed.await),
-                Some(limit) if timeout(limit, changed).await.is_err() => return,
-                Some(_) => {}
+            let limit = state.limit(patience, *crowded.borrow_and_update());
+            let out_of_time = async {
+                match limit {
+                    Some(limit) => sleep_until(since + limit).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // `self` holds the sender, so this cannot fail.
+                _ = states.changed() => {
+                    (state, since) = (*states.borrow_and_update(), Instant::now());
+                }
+                () = noticed(&mut crowded) => {}
+                () = out_of_time => return,
             }
         }
     }
@@ -103,6 +136,7 @@ mod tests {
 
     const HEAD: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(75);
+    const CROWDED: Duration = Duration::from_secs(1);
 
     #[test]
     fn patience_depends_on_who_is_waited_for() {
@@ -147,8 +181,11 @@ mod tests {
             let given = Patience {
                 head: HEAD,
                 idle: IDLE,
+                crowded: CROWDED,
             };
-            assert_eq!(state.limit(given), patience, "{state:?}");
+            assert_eq!(state.limit(given, false), patience, "{state:?}");
+            let crowded = patience.map(|_| CROWDED);
+            assert_eq!(state.limit(given, true), crowded, "{state:?}");
         }
     }
 
@@ -158,7 +195,9 @@ mod tests {
         let patience = Patience {
             head: Duration::from_millis(80),
             idle: Duration::from_mins(1),
+            crowded: Duration::from_mins(1),
         };
+        let (_room, crowded) = watch::channel(false);
         let drip = async {
             loop {
                 activity.received();
@@ -166,8 +205,30 @@ mod tests {
             }
         };
         tokio::select! {
-            () = activity.exhausted(patience) => {}
+            () = activity.exhausted(patience, crowded) => {}
             () = drip => {}
+            () = tokio::time::sleep(Duration::from_secs(5)) => panic!("still patient"),
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_idles_goes_when_seats_become_scarce() {
+        let activity = Activity::new();
+        drop(activity.clone().answering(Version::HTTP_11));
+        let patience = Patience {
+            head: Duration::from_mins(1),
+            idle: Duration::from_mins(1),
+            crowded: Duration::from_millis(50),
+        };
+        let (room, crowded) = watch::channel(false);
+        let crowd = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            room.send_replace(true);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = activity.exhausted(patience, crowded) => {}
+            () = crowd => {}
             () = tokio::time::sleep(Duration::from_secs(5)) => panic!("still patient"),
         }
     }

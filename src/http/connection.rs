@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,14 +16,19 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::activity::{Activity, Patience};
+use super::auth::Peer;
+use super::seats::Crowd;
 
 /// How long a connection may wait for its next request. Longer than the 60 s of common load balancers, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long it may wait for its next request, or for the head of one, while others wait for its seat.
+const CROWDED: Duration = Duration::from_secs(1);
 /// What a connection that was told to end may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
 const HEAD_BYTES: usize = 32 * 1024;
@@ -61,11 +67,14 @@ pub(super) struct Ends {
     pub(super) cut: CancellationToken,
     /// How long the head of a request may take.
     pub(super) read_timeout: Duration,
+    /// Whether seats are scarce.
+    pub(super) crowded: watch::Receiver<bool>,
 }
 
 /// Serves one connection until its client leaves, its patience ends, or the server does.
 pub(super) async fn serve(
     stream: TcpStream,
+    peer: IpAddr,
     router: Router,
     builder: &auto::Builder<TokioExecutor>,
     ends: Ends,
@@ -76,19 +85,23 @@ pub(super) async fn serve(
         activity: activity.clone(),
     };
     let answering = activity.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
+    let crowd = ends.crowded.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(Crowd(crowd.clone()));
         answer(router.clone(), answering.clone(), request)
     });
     let patience = Patience {
         head: ends.read_timeout,
         idle: KEEP_ALIVE,
+        crowded: CROWDED,
     };
     let mut connection = pin!(builder.serve_connection(TokioIo::new(watched), service));
     tokio::select! {
         _ = &mut connection => return,
         () = ends.cut.cancelled() => return,
         () = ends.drain.cancelled() => connection.as_mut().graceful_shutdown(),
-        () = activity.exhausted(patience) => {
+        () = activity.exhausted(patience, ends.crowded.clone()) => {
             connection.as_mut().graceful_shutdown();
             // Whoever did not speak in time is not waited for.
             let _ = timeout(FAREWELL, connection).await;
@@ -99,7 +112,7 @@ pub(super) async fn serve(
     tokio::select! {
         _ = &mut connection => {}
         () = ends.cut.cancelled() => {}
-        () = activity.exhausted(Patience { head: FAREWELL, idle: FAREWELL }) => {}
+        () = activity.exhausted(Patience::of(FAREWELL), ends.crowded) => {}
     }
 }
 

@@ -11,6 +11,12 @@ pub(super) enum Endpoint {
     Settlements,
     Health,
     Home,
+    /// A page of one payment.
+    Payment,
+    Docs,
+    Status,
+    Admin,
+    Records,
     Unknown,
 }
 
@@ -23,6 +29,14 @@ impl Endpoint {
             "/settle" => Self::Settle,
             "/supported" => Self::Supported,
             "/health" | "/healthz" | "/livez" | "/readyz" => Self::Health,
+            "/tx" => Self::Payment,
+            "/docs" | "/openapi.json" => Self::Docs,
+            "/status.json" => Self::Status,
+            "/admin" => Self::Admin,
+            "/records" => Self::Records,
+            _ if path.starts_with("/tx/") => Self::Payment,
+            _ if path.starts_with("/admin/") => Self::Admin,
+            _ if path.starts_with("/records/") => Self::Records,
             _ if path.starts_with("/settlements/") => Self::Settlements,
             _ => Self::Unknown,
         }
@@ -37,6 +51,11 @@ impl Endpoint {
             Self::Settlements => "/settlements/{reference}",
             Self::Health => "/healthz",
             Self::Home => "/",
+            Self::Payment => "/tx/{reference}",
+            Self::Docs => "/docs",
+            Self::Status => "/status.json",
+            Self::Admin => "/admin",
+            Self::Records => "/records",
             Self::Unknown => "unknown",
         }
     }
@@ -44,8 +63,16 @@ impl Endpoint {
     /// Whether an answer may ever be kept by a cache on the way.
     pub(super) fn storable(self) -> bool {
         match self {
-            Self::Verify | Self::Settle | Self::Settlements | Self::Health | Self::Home => false,
-            Self::Supported | Self::Unknown => true,
+            Self::Verify
+            | Self::Settle
+            | Self::Settlements
+            | Self::Health
+            | Self::Home
+            | Self::Payment
+            | Self::Status
+            | Self::Admin
+            | Self::Records => false,
+            Self::Supported | Self::Docs | Self::Unknown => true,
         }
     }
 }

@@ -4,11 +4,15 @@
 //! |---|---|
 //! | verified, settled, or the payment is bad | 200 |
 //! | the envelope cannot be read (`invalid_json`, `missing_parameters`), a bad `Idempotency-Key` | 400 |
-//! | no valid token | 401 |
+//! | no valid token or key | 401 |
+//! | a key that is not for this (scope, payTo, network) | 403 |
+//! | a limit is used up | 429 with `Retry-After` |
 //! | body too large, too slow | 413, 408 |
 //! | could not find out, or no capacity before the deadline | 503 with `Retry-After` |
 //! | may have happened (`settlement_pending`) | as configured, 200 by default, with `Retry-After` |
 //! | our own fault | 500 |
+
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
@@ -30,12 +34,16 @@ const MESSAGE_LIMIT: usize = 500;
 
 /// The answer to `/verify`.
 pub(super) fn verify(answer: Answer<Verdict>) -> Response<Body> {
+    let wait = match &answer.verdict {
+        Verdict::Rejected(rejection) => rejection.retry_after,
+        Verdict::Valid { .. } | Verdict::Unavailable(_) => None,
+    };
     let (status, body) = verify_parts(answer.verdict);
     let mut response = json(status, &body);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if wait.is_some() || status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()
-            .insert(header::RETRY_AFTER, RETRY_AFTER);
+            .insert(header::RETRY_AFTER, retry_after(wait));
     }
     response
 }
@@ -44,18 +52,30 @@ pub(super) fn verify(answer: Answer<Verdict>) -> Response<Body> {
 pub(super) fn settle(answer: Answer<Outcome>, pending: StatusCode) -> Response<Body> {
     let replayed = matches!(answer.verdict, Outcome::Settled { replayed: true, .. });
     let unconfirmed = matches!(answer.verdict, Outcome::Unconfirmed { .. });
+    let wait = match &answer.verdict {
+        Outcome::Rejected { rejection, .. } => rejection.retry_after,
+        Outcome::Settled { .. } | Outcome::Unconfirmed { .. } | Outcome::Unavailable(_) => None,
+    };
     let (status, body) = settle_parts(answer, pending);
     let mut response = json(status, &body);
-    if unconfirmed || status == StatusCode::SERVICE_UNAVAILABLE {
+    if unconfirmed || wait.is_some() || status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()
-            .insert(header::RETRY_AFTER, RETRY_AFTER);
+            .insert(header::RETRY_AFTER, retry_after(wait));
     }
     if replayed {
         let yes = HeaderValue::from_static("true");
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED, yes);
     }
     response
+}
+
+/// Whole seconds, rounded up: whoever waits that long has waited long enough.
+fn retry_after(wait: Option<Duration>) -> HeaderValue {
+    wait.map_or(RETRY_AFTER, |wait| {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        HeaderValue::from(seconds.max(1))
+    })
 }
 
 fn verify_parts(verdict: Verdict) -> (StatusCode, VerifyResponse) {
@@ -178,6 +198,11 @@ fn facts(problem: Problem) -> (StatusCode, &'static str, Reason) {
             "Unauthorized",
             Reason::UnexpectedError,
         ),
+        P::Forbidden { .. } => (
+            StatusCode::FORBIDDEN,
+            Reason::InsufficientScope.as_str(),
+            Reason::InsufficientScope,
+        ),
         P::BadIdempotencyKey => (
             StatusCode::BAD_REQUEST,
             "invalid_idempotency_key",
@@ -214,7 +239,7 @@ fn facts(problem: Problem) -> (StatusCode, &'static str, Reason) {
             "settlement_not_found",
             Reason::UnexpectedError,
         ),
-        P::RecordUnavailable => (
+        P::KeysUnavailable | P::RecordUnavailable => (
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
             Reason::UnexpectedError,
@@ -268,6 +293,11 @@ pub(super) fn problem(endpoint: Endpoint, problem: Problem) -> Response<Body> {
         | Endpoint::Settlements
         | Endpoint::Health
         | Endpoint::Home
+        | Endpoint::Payment
+        | Endpoint::Docs
+        | Endpoint::Status
+        | Endpoint::Admin
+        | Endpoint::Records
         | Endpoint::Unknown => json(
             status,
             &Shaped {
@@ -278,14 +308,37 @@ pub(super) fn problem(endpoint: Endpoint, problem: Problem) -> Response<Body> {
         ),
     };
     let headers = response.headers_mut();
-    if problem == Problem::Unauthorized {
-        let challenge = HeaderValue::from_static(r#"Bearer realm="facilitator""#);
-        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    if let Some(challenge) = challenge(problem) {
+        headers.insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static(challenge),
+        );
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, RETRY_AFTER);
     }
     response
+}
+
+/// What to show next time, as RFC 6750 has it.
+fn challenge(problem: Problem) -> Option<&'static str> {
+    match problem {
+        Problem::Unauthorized => Some(r#"Bearer realm="facilitator""#),
+        Problem::Forbidden { .. } => {
+            Some(r#"Bearer realm="facilitator", error="insufficient_scope""#)
+        }
+        Problem::KeysUnavailable
+        | Problem::BadIdempotencyKey
+        | Problem::BodyTooLarge { .. }
+        | Problem::BodyTooSlow
+        | Problem::BodyBroken
+        | Problem::NoSuchPath
+        | Problem::WrongMethod
+        | Problem::BadReference
+        | Problem::NoSettlement
+        | Problem::RecordUnavailable
+        | Problem::Panicked => None,
+    }
 }
 
 /// A JSON answer.
@@ -445,9 +498,24 @@ mod tests {
             .filter(|(status, _)| *status != 200)
             .collect();
         errors.sort_unstable();
+        let limits: Vec<_> = errors
+            .extract_if(.., |(status, _)| *status == 429)
+            .collect();
+        let is_a_limit = |code: &str| code.ends_with("_cap_exceeded");
+        assert!(
+            limits.iter().all(|(_, code)| is_a_limit(code)),
+            "{limits:?}"
+        );
+        assert!(
+            !errors.iter().any(|(_, code)| is_a_limit(code)),
+            "{errors:?}"
+        );
         let expected = [
             (400, "invalid_json"),
             (400, "missing_parameters"),
+            (403, "caller_network_not_allowed"),
+            (403, "caller_pay_to_not_allowed"),
+            (403, "insufficient_scope"),
             (500, "unexpected_error"),
             (503, "settlement_capacity_exceeded"),
             (503, "unexpected_settle_error"),
@@ -462,8 +530,13 @@ mod tests {
         assert_eq!(shorten("short".to_owned()), "short");
     }
 
-    const PROBLEMS: [(Problem, u16, &str); 11] = [
+    const FORBIDDEN: Problem = Problem::Forbidden {
+        scope: crate::facilitator::Scope::Settle,
+    };
+    const PROBLEMS: [(Problem, u16, &str); 13] = [
         (Problem::Unauthorized, 401, "Unauthorized"),
+        (FORBIDDEN, 403, "insufficient_scope"),
+        (Problem::KeysUnavailable, 503, "unavailable"),
         (Problem::BadIdempotencyKey, 400, "invalid_idempotency_key"),
         (Problem::BodyTooLarge { limit: 1 }, 413, "body_too_large"),
         (Problem::BodyTooSlow, 408, "body_too_slow"),

@@ -8,16 +8,22 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::auth;
 use super::endpoint::Endpoint;
 use super::error::{self, Problem};
 use super::router::App;
-use crate::facilitator::{self, Caller};
+use super::seats::Crowd;
+use crate::facilitator::{self, Caller, Scope};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// How much of a refused body is read and thrown away, so that a client which sends first and reads later sees the answer instead of a reset.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
+/// How long that may take: the seat is wanted by others.
+const LINGER: Duration = Duration::from_secs(2);
+/// How long a body is waited for while seats are scarce.
+const CROWDED: Duration = Duration::from_secs(2);
 
 /// A call of `/verify` or `/settle`: admitted, and its body read whole.
 #[derive(Debug)]
@@ -42,27 +48,34 @@ impl FromRequest<App> for Call {
 
     async fn from_request(request: Request<Body>, app: &App) -> Result<Self, Self::Rejection> {
         let (parts, mut body) = request.into_parts();
-        match read(&parts.headers, &mut body, app).await {
+        // One time for all that is read of the body, kept or thrown away.
+        let deadline = Instant::now() + app.body_limits.time;
+        match read(&parts, &mut body, app, deadline).await {
             Ok(call) => Ok(call),
             Err(problem) => {
-                linger(&parts.headers, body, app.body_limits).await;
+                let left = deadline.saturating_duration_since(Instant::now());
+                let time = if problem == Problem::BodyTooSlow {
+                    Duration::ZERO
+                } else {
+                    left.min(LINGER)
+                };
+                linger(&parts.headers, body, time).await;
                 Err(error::problem(endpoint(&parts), problem))
             }
         }
     }
 }
 
-/// Somebody who may read the record.
-pub(super) struct Reader;
+/// Somebody who may read the record, or their part of it.
+pub(super) struct Reader(pub(super) Caller);
 
 impl FromRequestParts<App> for Reader {
     type Rejection = Response<Body>;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
-        match app.guard.admit(&parts.headers) {
-            Some(Caller::Anonymous | Caller::Key(_)) => Ok(Self),
-            None => Err(error::problem(endpoint(parts), Problem::Unauthorized)),
-        }
+        admit(parts, app)
+            .map(Self)
+            .map_err(|problem| error::problem(endpoint(parts), problem))
     }
 }
 
@@ -78,18 +91,59 @@ pub(super) fn endpoint(parts: &Parts) -> Endpoint {
     parts.extensions.get().copied().unwrap_or(Endpoint::Unknown)
 }
 
-async fn read(headers: &HeaderMap, body: &mut Body, app: &App) -> Result<Call, Problem> {
-    let caller = app.guard.admit(headers).ok_or(Problem::Unauthorized)?;
-    let idempotency_key = idempotency_key(headers)?;
-    let BodyLimits { bytes, time } = app.body_limits;
-    let body = timeout(time, read_body(body, bytes))
-        .await
-        .map_err(|_| Problem::BodyTooSlow)??;
+async fn read(
+    parts: &Parts,
+    body: &mut Body,
+    app: &App,
+    deadline: Instant,
+) -> Result<Call, Problem> {
+    let caller = admit(parts, app)?;
+    let scope = scope(endpoint(parts));
+    if !caller.may(scope) {
+        return Err(Problem::Forbidden { scope });
+    }
+    let idempotency_key = idempotency_key(&parts.headers)?;
+    let crowd = parts.extensions.get::<Crowd>().cloned();
+    let crowded = async {
+        match crowd {
+            Some(crowd) => crowd.lasts(CROWDED).await,
+            None => std::future::pending().await,
+        }
+    };
+    let body = tokio::select! {
+        read = timeout_at(deadline, read_body(body, app.body_limits.bytes)) => {
+            read.map_err(|_| Problem::BodyTooSlow)??
+        }
+        () = crowded => return Err(Problem::BodyTooSlow),
+    };
     Ok(Call {
         body,
         caller,
         idempotency_key,
     })
+}
+
+fn admit(parts: &Parts, app: &App) -> Result<Caller, Problem> {
+    let address = auth::client(parts, &app.trusted_proxies);
+    Ok(app.guard.admit(&parts.headers, address)?)
+}
+
+/// What a call needs a key to be for. Whatever is not known to be harmless counts as spending.
+fn scope(endpoint: Endpoint) -> Scope {
+    match endpoint {
+        Endpoint::Verify => Scope::Verify,
+        Endpoint::Settle
+        | Endpoint::Supported
+        | Endpoint::Settlements
+        | Endpoint::Health
+        | Endpoint::Home
+        | Endpoint::Payment
+        | Endpoint::Docs
+        | Endpoint::Status
+        | Endpoint::Admin
+        | Endpoint::Records
+        | Endpoint::Unknown => Scope::Settle,
+    }
 }
 
 /// Never holds more than the limit and one frame, whatever was announced.
@@ -112,9 +166,9 @@ async fn read_body(body: &mut Body, limit: usize) -> Result<Bytes, Problem> {
     Ok(read.into())
 }
 
-/// Reads a refused body into nothing, within the same time. A client that asked first (`Expect: 100-continue`) is simply told.
-async fn linger(headers: &HeaderMap, mut body: Body, limits: BodyLimits) {
-    if headers.contains_key(header::EXPECT) {
+/// Reads a refused body into nothing for a while. A client that asked first (`Expect: 100-continue`) is simply told.
+async fn linger(headers: &HeaderMap, mut body: Body, time: Duration) {
+    if time.is_zero() || headers.contains_key(header::EXPECT) {
         return;
     }
     let discard = async {
@@ -128,7 +182,7 @@ async fn linger(headers: &HeaderMap, mut body: Body, limits: BodyLimits) {
         }
     };
     // Out of time is as good as done: the answer is the same.
-    let _ = timeout(limits.time, discard).await;
+    let _ = timeout(time, discard).await;
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
@@ -184,18 +238,15 @@ mod tests {
 
     #[tokio::test]
     async fn lingering_over_an_endless_body_ends() {
-        let limits = BodyLimits {
-            bytes: FRAME,
-            time: Duration::from_hours(1),
-        };
+        let time = Duration::from_hours(1);
         let (body, asked) = endless();
-        linger(&HeaderMap::new(), body, limits).await;
+        linger(&HeaderMap::new(), body, time).await;
         assert_eq!(asked.load(Ordering::Relaxed), LINGER_BYTES + FRAME);
 
         let (body, asked) = endless();
         let expects =
             HeaderMap::from_iter([(header::EXPECT, HeaderValue::from_static("100-continue"))]);
-        linger(&expects, body, limits).await;
+        linger(&expects, body, time).await;
         assert_eq!(asked.load(Ordering::Relaxed), 0);
     }
 

@@ -12,11 +12,12 @@ mod envelope;
 mod error;
 mod extract;
 mod health;
-mod home;
 mod metrics;
+mod pages;
 mod problem;
 mod request_id;
 mod router;
+mod seats;
 mod server;
 mod settle;
 mod settlements;
@@ -27,6 +28,8 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use auth::{Keyring, NewKey};
 pub use metrics::{router as metrics_router, server as metrics_server};
-pub use router::router;
+pub use pages::Facts;
+pub use router::{House, router};
 pub use server::{Drained, bind, serve};

@@ -1,11 +1,19 @@
 //! What can go wrong at the door, in words. [`error`](super::error) chooses the status.
 
+use super::auth::Denied;
 use super::endpoint::Endpoint;
+use crate::facilitator::Scope;
 
 /// What went wrong before or instead of asking the facilitator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
     Unauthorized,
+    /// The key is good, and not for this.
+    Forbidden {
+        scope: Scope,
+    },
+    /// Whether the key is good cannot be told now.
+    KeysUnavailable,
     BadIdempotencyKey,
     BodyTooLarge {
         limit: usize,
@@ -21,11 +29,24 @@ pub(super) enum Problem {
     Panicked,
 }
 
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unknown => Self::Unauthorized,
+            Denied::Unavailable => Self::KeysUnavailable,
+        }
+    }
+}
+
 impl Problem {
     /// For people; never part of a decision.
     pub(super) fn explain(self, endpoint: Endpoint) -> String {
         match self {
             Problem::Unauthorized => "Valid Bearer token is required".to_owned(),
+            Problem::Forbidden { scope } => {
+                format!("this key does not have the scope {}", scope.as_str())
+            }
+            Problem::KeysUnavailable => "keys cannot be checked now; ask again".to_owned(),
             Problem::BadIdempotencyKey => {
                 "Idempotency-Key must be one header of 1 to 255 visible ASCII characters".to_owned()
             }
@@ -61,6 +82,11 @@ fn usage(endpoint: Endpoint) -> String {
         | Endpoint::Settlements
         | Endpoint::Health
         | Endpoint::Home
+        | Endpoint::Payment
+        | Endpoint::Docs
+        | Endpoint::Status
+        | Endpoint::Admin
+        | Endpoint::Records
         | Endpoint::Unknown => format!("use GET {}", endpoint.route()),
     }
 }

@@ -10,13 +10,14 @@ use axum::middleware;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
-use super::auth::Guard;
+use super::auth::{Guard, Keyring};
 use super::endpoint::Endpoint;
 use super::envelope::{catch, envelope};
 use super::error::{self, Problem};
 use super::extract::{self, BodyLimits};
-use super::{cors, health, home, settle, settlements, supported, verify};
-use crate::config;
+use super::pages::{Facts, home, status, tx};
+use super::{cors, health, settle, settlements, supported, verify};
+use crate::config::{self, Cidr};
 use crate::facilitator::Facilitator;
 
 /// What the handlers share.
@@ -24,24 +25,43 @@ use crate::facilitator::Facilitator;
 pub(super) struct App {
     pub(super) facilitator: Arc<Facilitator>,
     pub(super) guard: Arc<Guard>,
+    pub(super) trusted_proxies: Arc<[Cidr]>,
     pub(super) body_limits: BodyLimits,
     pub(super) pending: StatusCode,
     pub(super) base_path: Arc<str>,
     pub(super) draining: CancellationToken,
+    pub(super) facts: Arc<Facts>,
 }
 
-/// The whole service as one router. `draining` turns `/readyz` to 503; cancel it some seconds before the one given to [`serve`](super::serve)
-/// where a load balancer needs time to notice, or pass the same.
+/// What stands behind the door.
+pub struct House {
+    pub facilitator: Arc<Facilitator>,
+    /// The keys of the database, where they open the door.
+    pub keyring: Option<Arc<Keyring>>,
+    /// Turns `/readyz` to 503; cancel it some seconds before the one given to [`serve`](super::serve) where a load balancer needs time to
+    /// notice, or pass the same.
+    pub draining: CancellationToken,
+    /// What the pages tell of the configuration.
+    pub facts: Facts,
+}
+
+/// The whole service as one router.
 pub fn router(
-    facilitator: Arc<Facilitator>,
+    house: House,
     server: &config::Server,
     auth: &config::Auth,
     settle: &config::Settle,
-    draining: CancellationToken,
 ) -> Router {
+    let House {
+        facilitator,
+        keyring,
+        draining,
+        facts,
+    } = house;
     let app = App {
         facilitator,
-        guard: Arc::new(Guard::new(auth)),
+        guard: Arc::new(Guard::new(auth, keyring)),
+        trusted_proxies: server.trusted_proxies.as_slice().into(),
         body_limits: BodyLimits {
             bytes: server.body_limit,
             time: server.read_timeout,
@@ -49,6 +69,7 @@ pub fn router(
         pending: StatusCode::from_u16(settle.pending_status).unwrap_or(StatusCode::OK),
         base_path: Arc::from(server.base_path.trim_end_matches('/')),
         draining,
+        facts: Arc::new(facts),
     };
     enclose(routes().with_state(app), server)
 }
@@ -56,6 +77,9 @@ pub fn router(
 fn routes() -> Router<App> {
     Router::new()
         .route("/", get(home::home))
+        .route("/tx", get(tx::asked))
+        .route("/tx/{reference}", get(tx::page))
+        .route("/status.json", get(status::status))
         .route("/verify", post(verify::verify))
         .route("/settle", post(settle::settle))
         .route("/supported", get(supported::supported))
@@ -100,6 +124,11 @@ fn allowed(endpoint: Endpoint) -> &'static str {
         | Endpoint::Settlements
         | Endpoint::Health
         | Endpoint::Home
+        | Endpoint::Payment
+        | Endpoint::Docs
+        | Endpoint::Status
+        | Endpoint::Admin
+        | Endpoint::Records
         | Endpoint::Unknown => "GET, HEAD",
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Ends};
+use super::seats::Seats;
 use crate::{config, observe};
 
 /// Pause after an accept that failed for want of file descriptors or memory.
@@ -40,15 +40,17 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Drained {
     let cut = CancellationToken::new();
+    let seats = Seats::new(server);
     let ends = Ends {
         drain: shutdown.clone(),
         cut: cut.clone(),
         read_timeout: server.read_timeout,
+        crowded: seats.crowded(),
     };
     let tracker = TaskTracker::new();
     tokio::select! {
         () = shutdown.cancelled() => {}
-        () = accept(&listener, &router, server.max_connections, &ends, &tracker) => {}
+        () = accept(&listener, &router, &seats, &ends, &tracker) => {}
     }
     drop(listener);
     tracker.close();
@@ -59,37 +61,39 @@ pub async fn serve(
     drained
 }
 
-/// Never returns. Over the cap nobody is accepted: newcomers wait in the kernel's backlog.
+/// Never returns. Over the cap nobody is accepted: newcomers wait in the kernel's backlog. Whoever has too many already is closed at once,
+/// and so does not stand in the way of others.
 async fn accept(
     listener: &TcpListener,
     router: &Router,
-    max_connections: usize,
+    seats: &Seats,
     ends: &Ends,
     tracker: &TaskTracker,
 ) {
     let builder = Arc::new(connection::builder());
-    let seats = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     loop {
-        let seat = Arc::clone(&seats)
-            .acquire_owned()
-            .await
-            .expect("the seats are never closed");
-        let stream = next(listener).await;
+        let free = seats.free().await;
+        let (stream, peer) = next(listener).await;
+        let peer = peer.ip().to_canonical();
+        let Some(seat) = seats.give(free, peer) else {
+            observe::too_many_connections();
+            continue;
+        };
         let (builder, router, ends) = (Arc::clone(&builder), router.clone(), ends.clone());
         tracker.spawn(async move {
-            connection::serve(stream, router, &builder, ends).await;
+            connection::serve(stream, peer, router, &builder, ends).await;
             drop(seat);
         });
     }
 }
 
-async fn next(listener: &TcpListener) -> TcpStream {
+async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are small; one that waits for more to send is only late. A socket that refuses is served all the same.
                 let _ = stream.set_nodelay(true);
-                return stream;
+                return (stream, peer);
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {

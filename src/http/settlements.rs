@@ -14,7 +14,7 @@ use crate::facilitator::SettlementView;
 /// One settlement by its id or payment key, or the list of those in a transaction.
 pub(super) async fn settlements(
     State(app): State<App>,
-    _reader: Reader,
+    Reader(caller): Reader,
     reference: Result<Path<String>, PathRejection>,
 ) -> Response<Body> {
     let problem = |problem| error::problem(Endpoint::Settlements, problem);
@@ -25,7 +25,7 @@ pub(super) async fn settlements(
     else {
         return problem(Problem::BadReference);
     };
-    let Ok(found) = app.facilitator.settlements(&reference).await else {
+    let Ok(found) = app.facilitator.settlements(&reference, &caller).await else {
         return problem(Problem::RecordUnavailable);
     };
     match found.as_slice() {
@@ -35,7 +35,7 @@ pub(super) async fn settlements(
     }
 }
 
-fn is_sane(reference: &str) -> bool {
+pub(super) fn is_sane(reference: &str) -> bool {
     (1..=256).contains(&reference.len()) && reference.bytes().all(|b| b.is_ascii_graphic())
 }
 

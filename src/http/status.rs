@@ -17,6 +17,22 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         R::UnexpectedVerifyError | R::UnexpectedSettleError | R::SettlementCapacityExceeded => {
             StatusCode::SERVICE_UNAVAILABLE
         }
+        R::InsufficientScope | R::CallerPayToNotAllowed | R::CallerNetworkNotAllowed => {
+            StatusCode::FORBIDDEN
+        }
+        R::GlobalVerifyCapExceeded
+        | R::GlobalSettleCapExceeded
+        | R::GlobalFeeSponsoredCapExceeded
+        | R::GlobalConcurrencyCapExceeded
+        | R::SellerVerifyCapExceeded
+        | R::SellerSettleCapExceeded
+        | R::SellerFeeSponsoredCapExceeded
+        | R::SellerConcurrencyCapExceeded
+        | R::PayerVerifyCapExceeded
+        | R::PayerSettleCapExceeded
+        | R::PayerFeeSponsoredCapExceeded
+        | R::PayerConcurrencyCapExceeded
+        | R::PayToFeeSponsoredCapExceeded => StatusCode::TOO_MANY_REQUESTS,
         R::InvalidX402Version
         | R::InvalidPayload
         | R::InvalidPaymentRequirements

@@ -75,3 +75,21 @@ pub fn panicked(route: &str) {
         "a panic while answering a request"
     );
 }
+
+/// At debug level: whoever does this does it often.
+pub fn too_many_connections() {
+    debug!(
+        event = "too_many_connections",
+        "a connection was closed: its address has too many"
+    );
+}
+
+/// A request met a limit; at debug level, for there may be many.
+pub fn limited(network: &str, reason: &str) {
+    debug!(
+        event = "limited",
+        payment.network = network,
+        reason,
+        "a request met a limit of this service"
+    );
+}

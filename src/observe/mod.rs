@@ -20,7 +20,10 @@ pub use chain::{
     Rpc, RpcOutcome, chain_trouble, foreign_hash, handed_over, head, reorged, rpc_asked, sent,
     wrong_chain,
 };
-pub use door::{answered, arrived, cannot_accept, listening, metrics_listening, panicked};
+pub use door::{
+    answered, arrived, cannot_accept, limited, listening, metrics_listening, panicked,
+    too_many_connections,
+};
 pub use labels::Named;
 pub use lane::{
     Purse, foreign_nonces, gap_closed, lane_leased, lane_paused, lane_resumed, lane_state,
@@ -30,8 +33,8 @@ pub use log::start as start_log;
 pub use otel::{Telemetry, adopt, sending};
 pub use payment::{Asked, Landing, concluded, enqueued, mined, settle_answered, verified};
 pub use process::{
-    Backlog, backlog, connections, draining, endpoints, network_ready, note, ready, reconciled,
-    serving, signers, store_trouble, task_ended, tick, watcher_trouble,
+    Backlog, backlog, connections, draining, endpoints, network_ready, not_reloaded, note, ready,
+    reconciled, reloaded, serving, signers, store_trouble, task_ended, tick, watcher_trouble,
 };
 
 /// A cause with everything below it, as one line.

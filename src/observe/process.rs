@@ -194,3 +194,14 @@ pub fn draining() {
         "draining: requests under way are finished, new ones are refused"
     );
 }
+
+pub fn reloaded(file: &str) {
+    info!(event = "reloaded", file, "a file was read again");
+}
+
+pub fn not_reloaded(file: &str, problem: &str) {
+    error!(
+        event = "not_reloaded",
+        file, problem, "a file could not be read again; what it said before still holds"
+    );
+}

@@ -6,6 +6,8 @@ pub mod exact_svm;
 mod registry;
 mod verified;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::clock::UnixMillis;
@@ -72,6 +74,8 @@ pub struct Rejection {
     pub message: Option<String>,
     /// The payer as written in the payload, where one was read.
     pub payer: Option<String>,
+    /// When asking again makes sense, where only time is in the way.
+    pub retry_after: Option<Duration>,
 }
 
 impl Rejection {
@@ -80,12 +84,19 @@ impl Rejection {
             reason,
             message: None,
             payer: None,
+            retry_after: None,
         }
     }
 
     #[must_use]
     pub fn because(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
+        self
+    }
+
+    #[must_use]
+    pub fn until(mut self, retry_after: Duration) -> Self {
+        self.retry_after = Some(retry_after);
         self
     }
 

@@ -2,10 +2,13 @@
 
 mod bells;
 mod exposures;
+mod fees;
+mod keys;
 mod lanes;
 mod outcomes;
 mod overview;
 mod queue;
+mod quotas;
 mod reconcile;
 mod row;
 mod settlements;
@@ -25,9 +28,12 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 
 pub use bells::{Bell, POLL};
+pub use fees::{Fees, FeesToday, Spenders};
+pub use keys::{Added, ApiKey, KEYS_MAX};
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
 pub use overview::{Carrier, HourCount, Life, Recent, Tried};
+pub use quotas::{Quota, UnderWay, Whose};
 pub use reconcile::{Difference, DifferenceKind, FinalTransaction, KnownNonces, Spent};
 pub use row::{Delivered, Proof, Settlement, Stage};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
@@ -200,6 +206,7 @@ fn migrator() -> Migrator {
             "settlements",
             include_str!("../../migrations/0001_settlements.sql"),
         ),
+        (3, "keys", include_str!("../../migrations/0003_keys.sql")),
         (
             5,
             "records",

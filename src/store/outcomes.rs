@@ -3,7 +3,7 @@
 use sqlx::{Any, Row, Transaction};
 
 use super::transactions::to_i64;
-use super::{NotFinal, Result, Settlement, Stage, Store};
+use super::{NotFinal, Result, Settlement, Stage, Store, fees};
 use crate::clock::UnixMillis;
 use crate::protocol::Reason;
 
@@ -37,7 +37,7 @@ impl Mined {
             .saturating_add(self.l1_fee)
     }
 
-    fn cost_gwei(&self) -> i64 {
+    pub(super) fn cost_gwei(&self) -> i64 {
         i64::try_from(self.cost().div_ceil(1_000_000_000)).unwrap_or(i64::MAX)
     }
 }
@@ -96,6 +96,7 @@ impl Store {
             self.today(),
         )
         .await?;
+        fees::book(&mut tx, mined, verdicts, self.today()).await?;
         for (id, verdict) in verdicts {
             conclude(&mut tx, id, None, verdict, self.now()).await?;
         }
@@ -165,6 +166,7 @@ impl Store {
             self.today(),
         )
         .await?;
+        fees::unbook(&mut tx, &was.transaction_id).await?;
         let rows = sqlx::query(
             "update settlements set state = 'submitted', transaction_hash = coalesce((select hash from attempts where transaction_id = $4 \
              and role = 'payment' order by number desc limit 1), $1), log_index = null, block_number = null, \

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod access;
 mod check;
 mod clients;
 mod cost;
@@ -21,6 +22,7 @@ mod ledger_controls;
 mod manifests;
 mod observe;
 mod outcomes;
+mod pages;
 mod pay;
 mod pay_wallets;
 mod postgres;

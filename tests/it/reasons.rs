@@ -2,6 +2,7 @@
 
 mod chain;
 mod door;
+mod limits;
 mod payment;
 mod settling;
 mod shapes;
@@ -63,6 +64,22 @@ fn way(reason: Reason) -> Way {
         R::SettlementPending => scene(settling::without_blocks()),
         R::SettlementCapacityExceeded => scene(settling::without_gas()),
         R::DuplicateSettlement => scene(settling::twice()),
+        R::InsufficientScope => scene(limits::without_the_scope()),
+        R::CallerPayToNotAllowed => scene(limits::to_somebody_else()),
+        R::CallerNetworkNotAllowed => scene(limits::on_another_network()),
+        R::GlobalVerifyCapExceeded => scene(limits::met(reason, "[all]\nverify_per_minute = 0\n")),
+        R::GlobalSettleCapExceeded => scene(limits::met(reason, "[all]\nsettle_per_day = 0\n")),
+        R::GlobalFeeSponsoredCapExceeded => scene(limits::met(reason, "[all]\nfees = 0\n")),
+        R::GlobalConcurrencyCapExceeded => scene(limits::met(reason, "[all]\nconcurrency = 0\n")),
+        R::SellerVerifyCapExceeded => scene(limits::met(reason, "[anonymous]\nverify_per_minute = 0\n")),
+        R::SellerSettleCapExceeded => scene(limits::met(reason, "[anonymous]\nsettle_per_minute = 0\n")),
+        R::SellerFeeSponsoredCapExceeded => scene(limits::met(reason, "[anonymous]\nfees = 0\n")),
+        R::SellerConcurrencyCapExceeded => scene(limits::met(reason, "[anonymous]\nconcurrency = 0\n")),
+        R::PayerVerifyCapExceeded => scene(limits::met(reason, "[payer]\nverify_per_minute = 0\n")),
+        R::PayerSettleCapExceeded => scene(limits::met(reason, "[payer]\nsettle_per_day = 0\n")),
+        R::PayerFeeSponsoredCapExceeded => scene(limits::met(reason, "[payer]\nfailed_fees = 0\n")),
+        R::PayerConcurrencyCapExceeded => scene(limits::met(reason, "[payer]\nconcurrency = 0\n")),
+        R::PayToFeeSponsoredCapExceeded => scene(limits::met(reason, "[pay_to]\nfees = 0\n")),
         R::InvalidExactEvmScheme => Way::InProcess(payment::accepting_another_scheme),
         R::UnsupportedPayloadType => Way::InProcess(payment::permit2_accepting_another_scheme),
         R::InvalidExactEvmNetworkMismatch => Way::InProcess(payment::accepting_another_network),

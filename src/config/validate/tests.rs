@@ -58,8 +58,20 @@ fn a_mainnet_needs_callers_who_prove_who_they_are() {
     assert_eq!(
         problems(without("BEARER_TOKEN")),
         [
-            "BEARER_TOKEN must be set to serve base, polygon, or SETTLE_AUTH=off to let anyone spend its gas"
+            "BEARER_TOKEN must be set to serve base, polygon, or API_KEYS=on, or SETTLE_AUTH=off to let anyone spend its gas"
         ]
+    );
+}
+
+#[test]
+fn keys_of_the_database_prove_that_too() {
+    let mut pairs = without("BEARER_TOKEN");
+    pairs.push(("API_KEYS", "on"));
+    assert_eq!(notes(pairs.clone()), Vec::<String>::new());
+    pairs.push(("SETTLE_AUTH", "off"));
+    assert_eq!(
+        problems(pairs),
+        ["SETTLE_AUTH is off while API_KEYS is on; change one of them"]
     );
 }
 
@@ -81,7 +93,7 @@ fn an_unknown_chain_is_treated_as_real_money() {
 fn required_tokens_must_be_there_on_testnets_too() {
     assert_eq!(
         problems(vec![("SETTLE_AUTH", "required"), ("EVM_PRIVATE_KEY", KEY)]),
-        ["BEARER_TOKEN must be set, because SETTLE_AUTH is required"]
+        ["BEARER_TOKEN must be set, or API_KEYS=on, because SETTLE_AUTH is required"]
     );
 }
 
@@ -166,7 +178,7 @@ fn real_money_on_solana_asks_for_the_same_as_elsewhere() {
                 .collect()
         ),
         [
-            "BEARER_TOKEN must be set to serve base, solana-mainnet, or SETTLE_AUTH=off to let anyone spend its gas",
+            "BEARER_TOKEN must be set to serve base, solana-mainnet, or API_KEYS=on, or SETTLE_AUTH=off to let anyone spend its gas",
             "SVM_PRIVATE_KEY must be set to serve solana-mainnet: real money needs a key of your own",
             "DATABASE_URL must be set to serve base, solana-mainnet: real money needs a database you chose",
         ]

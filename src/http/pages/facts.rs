@@ -21,8 +21,6 @@ pub(super) struct NetworkFacts {
     pub(super) explorer: Option<String>,
     pub(super) tokens: Vec<Token>,
     pub(super) any_asset: bool,
-    /// The native coin's name where we are sure of it.
-    pub(super) is_svm: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -84,7 +82,6 @@ impl NetworkFacts {
             explorer: network.explorer.clone(),
             tokens: tokens.collect(),
             any_asset: network.any_asset,
-            is_svm: false,
         }
     }
 
@@ -102,7 +99,6 @@ impl NetworkFacts {
             explorer: network.explorer.clone(),
             tokens: tokens.collect(),
             any_asset: network.any_asset,
-            is_svm: true,
         }
     }
 }

@@ -24,11 +24,12 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::router::enclose;
-use super::{Drained, bind, router, serve};
+use super::{Facts, Drained, House, bind, router, serve};
 use crate::clock::Clock;
-use crate::config::{Auth, Cors, Server, Settle};
-use crate::facilitator::{Facilitator, Parts, Survey};
+use crate::config::{Auth, Cors, Limits, Server, Settle};
+use crate::facilitator::{self, Facilitator, Parts, Survey};
 use crate::hooks;
+use crate::reload::Reloadable;
 use crate::scheme::Registry;
 use crate::secret::Secret;
 use crate::store::Store;
@@ -41,8 +42,10 @@ async fn facilitator() -> Arc<Facilitator> {
     store.migrate().await.unwrap();
     let draining = CancellationToken::new();
     let survey = Survey::new(store.clone(), clock.clone(), Vec::new(), draining.clone());
+    let rules = Arc::new(Reloadable::fixed(Limits::embedded()));
     Arc::new(Facilitator::new(Parts {
         schemes: Registry::default(),
+        limits: facilitator::Limits::new(rules, BTreeMap::new(), store.clone(), clock.clone()),
         store,
         survey: Arc::new(survey),
         clock,
@@ -54,6 +57,15 @@ async fn facilitator() -> Arc<Facilitator> {
     }))
 }
 
+async fn house() -> House {
+    House {
+        facilitator: facilitator().await,
+        keyring: None,
+        draining: CancellationToken::new(),
+        facts: Facts::default(),
+    }
+}
+
 fn server() -> Server {
     Server {
         host: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -63,6 +75,8 @@ fn server() -> Server {
         body_limit: 64 * 1024,
         read_timeout: Duration::from_secs(5),
         max_connections: 16,
+        max_connections_per_address: None,
+        trusted_proxies: Vec::new(),
         drain_notice: Duration::ZERO,
         drain_timeout: Duration::from_secs(5),
     }
@@ -74,14 +88,9 @@ async fn app(tokens: &[&str]) -> Router {
         timeout: Duration::from_secs(20),
         pending_status: 200,
     };
-    let draining = CancellationToken::new();
-    router(
-        facilitator().await,
-        &server(),
-        &Auth { tokens },
-        &settle,
-        draining,
-    )
+    let api_keys = false;
+    let auth = Auth { tokens, api_keys };
+    router(house().await, &server(), &auth, &settle)
 }
 
 async fn ask(app: &Router, request: Request<Body>) -> Response<Body> {

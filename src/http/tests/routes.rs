@@ -135,14 +135,15 @@ async fn readiness_turns_when_the_drain_begins_and_lists_its_checks() {
         timeout: Duration::from_secs(20),
         pending_status: 200,
     };
-    let auth = Auth { tokens: Vec::new() };
-    let app = router(
-        facilitator().await,
-        &server(),
-        &auth,
-        &settle,
-        draining.clone(),
-    );
+    let auth = Auth {
+        tokens: Vec::new(),
+        api_keys: false,
+    };
+    let house = House {
+        draining: draining.clone(),
+        ..house().await
+    };
+    let app = router(house, &server(), &auth, &settle);
     let brief = body(ask(&app, request(Method::GET, "/readyz")).await).await;
     assert_eq!(
         (&brief["ready"], &brief["checks"]),

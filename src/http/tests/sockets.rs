@@ -76,14 +76,11 @@ async fn a_slow_body_is_408_in_the_protocols_shape() {
         timeout: Duration::from_secs(20),
         pending_status: 200,
     };
-    let auth = Auth { tokens: Vec::new() };
-    let router = router(
-        facilitator().await,
-        &quick,
-        &auth,
-        &settle,
-        CancellationToken::new(),
-    );
+    let auth = Auth {
+        tokens: Vec::new(),
+        api_keys: false,
+    };
+    let router = router(house().await, &quick, &auth, &settle);
     let running = Running::start(router, quick).await;
     let answer = exchange(
         &running,

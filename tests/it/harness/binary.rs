@@ -78,6 +78,16 @@ impl Binary {
         assert!(kill.expect("kill is on the PATH").success());
     }
 
+    /// The most memory that it ever had, bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = format!("/proc/{}/status", self.child.id().expect("it runs"));
+        let status = std::fs::read_to_string(status).expect("Linux tells");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+        let kilobytes: usize = kilobytes.expect("a number of kB").parse().expect("digits");
+        kilobytes * 1024
+    }
+
     /// How it ended, waited for.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let ended = timeout(PATIENCE, self.child.wait()).await;

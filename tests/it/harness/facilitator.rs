@@ -60,6 +60,14 @@ impl Settings {
         found.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
+    /// These settings, at the node that others name.
+    pub(crate) fn at_node_of(self, others: &Self) -> Self {
+        let name = "EVM_RPC_URL_BASE_SEPOLIA";
+        let node = others.values.iter().find(|(known, _)| known == name);
+        let (_, url) = node.expect("settings name a node").clone();
+        self.set(name, &url)
+    }
+
     /// Leaves a variable unset.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.values.retain(|(known, _)| known != name);

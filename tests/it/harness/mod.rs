@@ -1,9 +1,11 @@
 //! What tests stand on. Except for starting the sandbox, nothing here uses the product's code: a mistake in it must not hide itself.
 
 pub(crate) mod binary;
+pub(crate) mod browser;
 pub(crate) mod chain;
 pub(crate) mod facilitator;
 pub(crate) mod http;
+pub(crate) mod keyring;
 pub(crate) mod ledger;
 pub(crate) mod mint;
 pub(crate) mod npm;
