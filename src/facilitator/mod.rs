@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod caller;
+mod control;
 mod delivery;
 pub mod limits;
 mod overview;
@@ -32,9 +33,11 @@ use crate::store::{Settlement, Store};
 
 pub use answer::{Answer, Outcome, Verdict};
 pub use caller::{Caller, Grant, Scope};
+pub use control::{Control, Order};
 pub use limits::Limits;
 pub use overview::{LaneView, NetworkView, Overview};
 pub use readiness::{Check, Readiness};
+pub use standing::coins;
 pub use survey::Survey;
 pub use timeline::Timeline;
 pub use view::SettlementView;

@@ -147,6 +147,10 @@ impl Cache {
         *last = Some((Instant::now(), overview));
     }
 
+    pub(super) fn forget(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// The first hour that has to be counted again: the one before the newest known.
     fn counted_until(&self, oldest: i64) -> i64 {
         let hours = self.hours.lock().unwrap_or_else(PoisonError::into_inner);

@@ -74,6 +74,10 @@ impl Facilitator {
 }
 
 impl Cache {
+    pub(super) fn forget(&self) {
+        *self.get() = None;
+    }
+
     fn get(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Option<Vec<Standing>>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -196,7 +196,7 @@ impl Lane {
 }
 
 /// Billionths of billionths of the native coin, in coins, to six places.
-pub(super) fn coins(wei: u128) -> String {
+pub fn coins(wei: u128) -> String {
     const COIN: u128 = 1_000_000_000_000_000_000;
     const PLACE: u128 = 1_000_000_000_000;
     let text = format!("{}.{:06}", wei / COIN, wei % COIN / PLACE);

@@ -29,7 +29,12 @@ impl Facilitator {
         let found = self.look_up(reference).await.map_err(trouble)?;
         let mut timelines = Vec::with_capacity(found.len().min(TOLD));
         for settlement in found.into_iter().take(TOLD) {
-            let life = self.parts.store.life(&settlement.id).await.map_err(trouble)?;
+            let life = self
+                .parts
+                .store
+                .life(&settlement.id)
+                .await
+                .map_err(trouble)?;
             let message = match &settlement.stage {
                 Stage::Failed { message, .. } | Stage::Released { message, .. } => message.clone(),
                 Stage::Queued { .. }

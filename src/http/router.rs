@@ -15,7 +15,7 @@ use super::endpoint::Endpoint;
 use super::envelope::{catch, envelope};
 use super::error::{self, Problem};
 use super::extract::{self, BodyLimits};
-use super::pages::{Facts, home, status, tx};
+use super::pages::{Facts, admin, docs, home, status, tx};
 use super::{cors, health, settle, settlements, supported, verify};
 use crate::config::{self, Cidr};
 use crate::facilitator::Facilitator;
@@ -79,6 +79,11 @@ fn routes() -> Router<App> {
         .route("/", get(home::home))
         .route("/tx", get(tx::asked))
         .route("/tx/{reference}", get(tx::page))
+        .route("/docs", get(docs::docs))
+        .route("/openapi.json", get(docs::openapi))
+        .route("/admin", get(admin::page))
+        .route("/admin/pause", post(admin::pause))
+        .route("/admin/resume", post(admin::resume))
         .route("/status.json", get(status::status))
         .route("/verify", post(verify::verify))
         .route("/settle", post(settle::settle))

@@ -32,7 +32,7 @@ pub use fees::{Fees, FeesToday, Spenders};
 pub use keys::{Added, ApiKey, KEYS_MAX};
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
-pub use overview::{Carrier, HourCount, Life, Recent, Tried};
+pub use overview::{Carrier, HourCount, Life, Overdue, Recent, Tried};
 pub use quotas::{Quota, UnderWay, Whose};
 pub use reconcile::{Difference, DifferenceKind, FinalTransaction, KnownNonces, Spent};
 pub use row::{Delivered, Proof, Settlement, Stage};

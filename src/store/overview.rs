@@ -25,6 +25,19 @@ pub struct Recent {
     pub is_final: bool,
 }
 
+/// A payment that waits longer than payments should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overdue {
+    pub id: String,
+    pub network: String,
+    pub state: String,
+    pub asset: String,
+    pub amount: String,
+    pub created_at: i64,
+    /// The signer whose lane took it last.
+    pub signer: Option<String>,
+}
+
 /// Settlements of one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HourCount {
@@ -119,14 +132,42 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
+    /// Payments that have waited for their end since before `before`, oldest first.
+    pub async fn overdue(&self, network: &str, before: i64, limit: u32) -> Result<Vec<Overdue>> {
+        let mut overdue = Vec::new();
+        for state in ["queued", "submitted"] {
+            let rows = sqlx::query(
+                "select id, state, asset, amount, created_at, claimed_by from settlements \
+                 where network = $1 and state = $2 and created_at < $3 order by created_at limit $4",
+            )
+            .bind(network)
+            .bind(state)
+            .bind(before)
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await?;
+            for row in &rows {
+                overdue.push(Overdue {
+                    id: row.try_get("id")?,
+                    network: network.to_owned(),
+                    state: row.try_get("state")?,
+                    asset: row.try_get("asset")?,
+                    amount: row.try_get("amount")?,
+                    created_at: row.try_get("created_at")?,
+                    signer: row.try_get("claimed_by")?,
+                });
+            }
+        }
+        Ok(overdue)
+    }
+
     /// The life of the settlement with this id; empty when there is none.
     pub async fn life(&self, id: &str) -> Result<Life> {
-        let row = sqlx::query(
-            "select settled_at, final_at, delivered_at from settlements where id = $1",
-        )
-        .bind(id)
-        .fetch_optional(&self.pool)
-        .await?;
+        let row =
+            sqlx::query("select settled_at, final_at, delivered_at from settlements where id = $1")
+                .bind(id)
+                .fetch_optional(&self.pool)
+                .await?;
         let Some(row) = row else {
             return Ok(Life::default());
         };

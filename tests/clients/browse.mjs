@@ -49,7 +49,7 @@ async function open(browser, { name, path }, { shape, ...view }) {
   if (options.shots && view.javaScriptEnabled && (shape === "wide" || view.colorScheme === "dark")) {
     const file = `${options.shots}/${name}-${shape}-${theme}.png`;
 
-    await page.setViewportSize({ ...view.viewport, height: shape === "wide" ? 1000 : 844 });
+    await page.setViewportSize({ ...view.viewport, height: shape === "wide" ? 900 : 844 });
     await page.screenshot({ path: file });
     if ((await stat(file)).size > 150_000) wrong.push(`${file} is larger than 150 kB`);
   }

@@ -1,6 +1,7 @@
 //! What pages tell of networks and tokens beyond what is seen of them: facts of the configuration, none of them secret.
 
 use crate::config::{Config, EvmNetwork, SvmNetwork};
+use crate::secret::Secret;
 
 /// What the pages know from the start.
 #[derive(Debug, Clone, Default)]
@@ -8,6 +9,8 @@ pub struct Facts {
     pub(super) networks: Vec<NetworkFacts>,
     /// Whether the newest settlements are listed for everybody.
     pub(super) public_feed: bool,
+    /// Opens `/admin`, besides keys with that scope.
+    pub(super) admin_token: Option<Secret>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,6 +40,7 @@ impl Facts {
         Self {
             networks: evm.chain(svm).collect(),
             public_feed: config.pages.public_feed,
+            admin_token: config.pages.admin_token.clone(),
         }
     }
 

@@ -98,7 +98,11 @@ pub(super) fn iso(at: i64) -> String {
     let of_year = day - (365 * year + year / 4 - year / 100);
     let march_month = (5 * of_year + 2) / 153;
     let of_month = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
     let year = year + era * 400 + i64::from(month <= 2);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{of_month:02}T{hour:02}:{minute:02}:{second:02}Z")
@@ -128,7 +132,11 @@ mod tests {
             ("1234567", Some(6), "1.234567 USDC"),
             ("0", Some(6), "0 USDC"),
             ("7", Some(0), "7 USDC"),
-            ("340282366920938463463374607431768211456", Some(18), "340282366920938463463.374607431768211456 USDC"),
+            (
+                "340282366920938463463374607431768211456",
+                Some(18),
+                "340282366920938463463.374607431768211456 USDC",
+            ),
             ("2500", None, "2500 atomic units"),
         ] {
             assert_eq!(amount(atomic, Some(&token(decimals))), text);

@@ -60,10 +60,7 @@ const ENDPOINTS: &[Entry] = &[
     entry("GET", "/openapi.json", "All of this, for programs"),
 ];
 
-pub(in crate::http) async fn home(
-    State(app): State<App>,
-    headers: HeaderMap,
-) -> Response<Body> {
+pub(in crate::http) async fn home(State(app): State<App>, headers: HeaderMap) -> Response<Body> {
     let supported = app.facilitator.supported();
     let authentication = !app.guard.is_open();
     let mut response = if wants_json(&headers) {
@@ -238,7 +235,10 @@ impl View<'_> {
     }
 
     fn network(&self, network: &NetworkFacts, overview: &Overview) -> Markup {
-        let seen = overview.networks.iter().find(|seen| seen.network == network.network);
+        let seen = overview
+            .networks
+            .iter()
+            .find(|seen| seen.network == network.network);
         let lanes = seen.map(|seen| seen.lanes.as_slice()).unwrap_or_default();
         html! {
             tr {
@@ -290,9 +290,14 @@ fn health(network: &NetworkView) -> (&'static str, String) {
         };
         return ("bad", why.to_owned());
     }
-    let head = network.head.map_or_else(String::new, |head| format!("block {}", count(head)));
+    let head = network
+        .head
+        .map_or_else(String::new, |head| format!("block {}", count(head)));
     if network.nodes_up < network.nodes {
-        return ("warn", format!("{head}, {} of {} nodes", network.nodes_up, network.nodes));
+        return (
+            "warn",
+            format!("{head}, {} of {} nodes", network.nodes_up, network.nodes),
+        );
     }
     ("", head)
 }

@@ -1,6 +1,8 @@
 //! What people see in a browser: written here as HTML, complete without a script, nothing loaded from anywhere else. Text from outside goes
 //! through the template's escaping and nowhere around it.
 
+pub(super) mod admin;
+pub(super) mod docs;
 mod facts;
 mod format;
 pub(super) mod home;
@@ -37,7 +39,10 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 });
 
 fn digest(text: &str) -> String {
-    format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes())))
+    format!(
+        "sha256-{}",
+        STANDARD.encode(Sha256::digest(text.as_bytes()))
+    )
 }
 
 /// One of the pages in the navigation, or none.
@@ -102,8 +107,8 @@ impl Page<'_> {
             header class="top" { div class="wrap" {
                 a class="brand" href={ (self.base) "/" } {
                     svg width="24" height="24" viewBox="0 0 24 24" aria-hidden="true" {
-                        rect width="24" height="24" rx="7" fill="currentColor";
-                        path d="M7 12.5l3.4 3.4L17 8.6" fill="none" stroke="white" stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round";
+                        rect width="24" height="24" rx="7" fill="currentColor" {}
+                        path d="M7 12.5l3.4 3.4L17 8.6" fill="none" stroke="var(--card)" stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round" {}
                     }
                     "x402 facilitator"
                 }

@@ -186,8 +186,14 @@ mod tests {
             };
             let (open, closed) = (text(&place(false)), text(&place(true)));
             assert!(open.contains("https://pay.example/f"), "{name}");
-            assert!(open.contains("eip155:84532") && !open.contains("AUTH"), "{name}");
-            assert!(open.len() < closed.len() && !open.contains("token"), "{name}");
+            assert!(
+                open.contains("eip155:84532") && !open.contains("AUTH"),
+                "{name}"
+            );
+            assert!(
+                open.len() < closed.len() && !open.contains("token"),
+                "{name}"
+            );
         }
     }
 }

@@ -92,7 +92,11 @@ fn told<'a>(overview: &'a Overview, facts: &'a Facts) -> Status<'a> {
         settled_24h: overview.settled(),
         settled_by_hour: &overview.by_hour,
         median_latency_ms: overview.median_latency.map(millis),
-        networks: overview.networks.iter().map(|seen| network(seen, facts)).collect(),
+        networks: overview
+            .networks
+            .iter()
+            .map(|seen| network(seen, facts))
+            .collect(),
         recent: facts.public_feed.then(|| recent.collect()),
     }
 }

@@ -11,7 +11,10 @@ use crate::store::{Carrier, Life, Recent, Tried};
 const THIEF: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>";
 
 fn assert_harmless(page: &str) {
-    assert!(page.contains("&lt;script&gt;"), "the thief's words are shown");
+    assert!(
+        page.contains("&lt;script&gt;"),
+        "the thief's words are shown"
+    );
     assert!(!page.contains("<script>alert"), "{page}");
     assert!(!page.contains("<img"), "{page}");
     assert!(!page.contains("\"'>"), "{page}");
@@ -34,6 +37,7 @@ fn hostile_facts() -> Facts {
     Facts {
         networks: vec![network],
         public_feed: true,
+        admin_token: None,
     }
 }
 
@@ -142,6 +146,12 @@ fn a_page_is_small_and_loads_nothing() {
         is_live: true,
     };
     let html = page.render(&maud::html! { p { "x" } }).into_string();
-    assert!(!html.contains("http://") || html.matches("http://").count() == html.matches("http://www.w3.org/").count());
-    assert!(!html.contains("https://") && !html.contains(" style="), "{html}");
+    assert!(
+        !html.contains("http://")
+            || html.matches("http://").count() == html.matches("http://www.w3.org/").count()
+    );
+    assert!(
+        !html.contains("https://") && !html.contains(" style="),
+        "{html}"
+    );
 }

@@ -50,12 +50,19 @@ pub(in crate::http) async fn page(
 async fn answer(app: &App, reference: String) -> Response<Body> {
     let base = &app.base_path;
     if !is_sane(&reference) {
-        let text = "A payment is named by its transaction, its payment key, or its settlement’s id.";
+        let text =
+            "A payment is named by its transaction, its payment key, or its settlement’s id.";
         return apology(base, StatusCode::BAD_REQUEST, "Which payment?", text);
     }
     let Ok(timelines) = app.facilitator.timelines(&reference).await else {
-        let text = "The record cannot be read at the moment. Payments on their way go on all the same.";
-        return apology(base, StatusCode::SERVICE_UNAVAILABLE, "Ask again in a moment", text);
+        let text =
+            "The record cannot be read at the moment. Payments on their way go on all the same.";
+        return apology(
+            base,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Ask again in a moment",
+            text,
+        );
     };
     if timelines.is_empty() {
         let text = "No payment of that name is on record here. It may have been refused before anything was written down, or belong to another facilitator.";
@@ -67,7 +74,10 @@ async fn answer(app: &App, reference: String) -> Response<Body> {
         base,
         is_live: timelines.iter().any(is_under_way),
     };
-    page.respond(StatusCode::OK, &main(&timelines, &app.facts, base, &reference))
+    page.respond(
+        StatusCode::OK,
+        &main(&timelines, &app.facts, base, &reference),
+    )
 }
 
 pub(super) fn main(timelines: &[Timeline], facts: &Facts, base: &str, asked: &str) -> Markup {
@@ -198,15 +208,27 @@ impl Told<'_> {
                 ". Stored before it was sent."
             };
             let at = Some(attempt.created_at);
-            steps.push(Step { title, at, look: "", detail });
+            steps.push(Step {
+                title,
+                at,
+                look: "",
+                detail,
+            });
         }
         if carrier.state == "broadcast" {
             let detail = html! { "Nodes have it; no block does yet." };
-            steps.push(Step { title: "Sent", at: None, look: "wait", detail });
+            steps.push(Step {
+                title: "Sent",
+                at: None,
+                look: "wait",
+                detail,
+            });
         }
         if carrier.state == "mined" {
             let hash = carrier.mined_hash.as_deref().unwrap_or_default();
-            let block = carrier.block_number.and_then(|block| u64::try_from(block).ok());
+            let block = carrier
+                .block_number
+                .and_then(|block| u64::try_from(block).ok());
             let gas = carrier.gas_used.and_then(|gas| u64::try_from(gas).ok());
             let detail = html! {
                 @if let Some(block) = block { "Block " (count(block)) ", " }
@@ -216,10 +238,19 @@ impl Told<'_> {
                 "."
             };
             let has_failed = carrier.succeeded == Some(false);
-            let title = if has_failed { "In a block, and refused" } else { "In a block" };
+            let title = if has_failed {
+                "In a block, and refused"
+            } else {
+                "In a block"
+            };
             let look = if has_failed { "bad" } else { "" };
             let at = self.timeline.life.settled_at;
-            steps.push(Step { title, at, look, detail });
+            steps.push(Step {
+                title,
+                at,
+                look,
+                detail,
+            });
         }
     }
 
@@ -228,7 +259,11 @@ impl Told<'_> {
     }
 
     fn gas_unit(&self) -> &'static str {
-        if self.is_svm() { " compute units" } else { " gas" }
+        if self.is_svm() {
+            " compute units"
+        } else {
+            " gas"
+        }
     }
 
     /// Billionths of the native coin: gwei, or lamports.
@@ -239,30 +274,67 @@ impl Told<'_> {
 
     fn end(&self, steps: &mut Vec<Step>) {
         let (settlement, life) = (&self.timeline.settlement, &self.timeline.life);
-        let mut push = |title, at, look, detail| steps.push(Step { title, at, look, detail });
+        let mut push = |title, at, look, detail| {
+            steps.push(Step {
+                title,
+                at,
+                look,
+                detail,
+            })
+        };
         let changed = Some(settlement.updated_at);
         match settlement.state {
             "settled" => {
                 let proof = html! { "The transfer of exactly this amount from the buyer to the seller was found on chain." };
                 push("Settled", life.settled_at, "", proof);
                 if let Some(at) = life.delivered_at {
-                    push("Told to the seller", Some(at), "", html! { "The seller’s server has the answer." });
+                    push(
+                        "Told to the seller",
+                        Some(at),
+                        "",
+                        html! { "The seller’s server has the answer." },
+                    );
                 }
                 if settlement.r#final {
-                    push("Final", life.final_at, "", html! { "The chain cannot take it back any more." });
+                    push(
+                        "Final",
+                        life.final_at,
+                        "",
+                        html! { "The chain cannot take it back any more." },
+                    );
                 } else {
-                    push("Not final yet", None, "wait", html! { "Watched until the chain cannot take it back." });
+                    push(
+                        "Not final yet",
+                        None,
+                        "wait",
+                        html! { "Watched until the chain cannot take it back." },
+                    );
                 }
             }
             "queued" | "submitted" => {
-                push("Not settled yet", None, "wait", html! { "Watched until the chain says what became of it." });
+                push(
+                    "Not settled yet",
+                    None,
+                    "wait",
+                    html! { "Watched until the chain says what became of it." },
+                );
             }
             "settled_elsewhere" => {
-                push("Paid elsewhere", changed, "", html! { "Another transaction used the buyer’s permission, on the same terms." });
+                push(
+                    "Paid elsewhere",
+                    changed,
+                    "",
+                    html! { "Another transaction used the buyer’s permission, on the same terms." },
+                );
             }
             _ => {
                 let (title, _, meaning) = words::state(settlement.state);
-                push(title, changed, "bad", html! { (self.why().unwrap_or(meaning)) });
+                push(
+                    title,
+                    changed,
+                    "bad",
+                    html! { (self.why().unwrap_or(meaning)) },
+                );
             }
         }
     }

@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::router::enclose;
-use super::{Facts, Drained, House, bind, router, serve};
+use super::{Drained, Facts, House, bind, router, serve};
 use crate::clock::Clock;
 use crate::config::{Auth, Cors, Limits, Server, Settle};
 use crate::facilitator::{self, Facilitator, Parts, Survey};

@@ -6,7 +6,12 @@ use serde_json::Value;
 
 use super::npm;
 
-const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const NAMES: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+];
 
 /// What one view of one page was like.
 #[derive(Debug)]
@@ -36,7 +41,12 @@ pub(crate) async fn browse(origin: &str, credentials: &str, pages: &[&str]) -> V
     arguments.extend(pages);
     let (ended_well, told) = npm::run("browse.mjs", &arguments).await;
     assert!(ended_well, "{told}");
-    told["seen"].as_array().expect("views").iter().map(view).collect()
+    told["seen"]
+        .as_array()
+        .expect("views")
+        .iter()
+        .map(view)
+        .collect()
 }
 
 fn view(told: &Value) -> View {
@@ -44,7 +54,12 @@ fn view(told: &Value) -> View {
     let part = |name: &str| text(&told[name]);
     View {
         name: [part("name"), part("shape"), part("theme")].join(" "),
-        wrong: told["wrong"].as_array().expect("a list").iter().map(text).collect(),
+        wrong: told["wrong"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(text)
+            .collect(),
         bytes: told["bytes"].as_u64().expect("a number"),
         text: part("text"),
     }
@@ -52,8 +67,8 @@ fn view(told: &Value) -> View {
 
 fn program() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut candidates = std::env::split_paths(&path)
-        .flat_map(|folder| NAMES.map(|name| folder.join(name)));
+    let mut candidates =
+        std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name)));
     candidates.find(|program| program.is_file()).expect(
         "these tests need Chromium: apt-get install chromium (Debian), or Chrome on the PATH",
     )
