@@ -207,11 +207,7 @@ fn migrator() -> Migrator {
             include_str!("../../migrations/0001_settlements.sql"),
         ),
         (3, "keys", include_str!("../../migrations/0003_keys.sql")),
-        (
-            5,
-            "records",
-            include_str!("../../migrations/0005_records.sql"),
-        ),
+        (5, "pages", include_str!("../../migrations/0005_pages.sql")),
         (
             6,
             "reconcile",

@@ -61,7 +61,7 @@ async function open(browser, { name, path }, { shape, ...view }) {
 // What can be told of a page by looking at it: runs in the browser.
 function look() {
   const wrong = [];
-  const said = (node) => (node.getAttribute("aria-label") || node.innerText || node.title || "").trim();
+  const said = (node) => (node.getAttribute("aria-label") || node.textContent || node.title || "").trim();
   if (document.documentElement.scrollWidth > document.documentElement.clientWidth) wrong.push("scrolls sideways");
   if (document.querySelectorAll("h1").length !== 1) wrong.push("has not one h1");
   if (!document.title || !document.documentElement.lang) wrong.push("has no title or language");

@@ -77,23 +77,7 @@ async fn real_answers_are_as_the_document_says() {
     let mut contract = Contract::of(&world.client).await;
     let body = world.eip3009(|_| {});
 
-    for path in [
-        "/healthz",
-        "/health",
-        "/livez",
-        "/readyz",
-        "/supported",
-        "/docs",
-        "/",
-    ] {
-        contract.get(path, path, 200).await;
-    }
     contract.get("/readyz", "/readyz?verbose", 200).await;
-    let about = world
-        .client
-        .send(Method::GET, "/", &[("accept", "application/json")], "")
-        .await;
-    contract.holds("get", "/", &about);
 
     let valid = world.client.verify(&body).await;
     contract.holds("post", "/verify", &valid);
@@ -145,8 +129,24 @@ async fn real_answers_are_as_the_document_says() {
     let status = contract.get("/status.json", "/status.json", 200).await;
     assert_eq!(status.body["settled24h"], 1);
     assert_eq!(status.body["recent"][0]["id"], json!(id));
+    for path in [
+        "/healthz",
+        "/health",
+        "/livez",
+        "/readyz",
+        "/supported",
+        "/docs",
+        "/",
+    ] {
+        contract.get(path, path, 200).await;
+    }
+    let about = world
+        .client
+        .send(Method::GET, "/", &[("accept", "application/json")], "")
+        .await;
+    contract.holds("get", "/", &about);
     contract.get("/admin", "/admin", 404).await;
-    assert_eq!(contract.held, 34);
+    assert_eq!(contract.held, 30);
     world.close().await;
 }
 

@@ -30,6 +30,7 @@ impl Shop {
         let (here, there) = (Sandbox::start().await, Sandbox::with_id(80_002).await);
         // Blocks that look like a chain's.
         here.mine(90).await;
+        there.mine(70).await;
         here.signer(0).await;
         there.signer(0).await;
         let settings = Settings::new(here.url())
