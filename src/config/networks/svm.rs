@@ -162,7 +162,7 @@ mod tests {
         for (extension, message) in [
             (
                 "[svm.solana-devnet]\nrpcs = []".to_owned(),
-                "[svm.solana-devnet] unknown field `rpcs`, expected one of `genesis`, `v1_name`, `testnet`, `block_time_ms`, `daily_spend_cap`, `helius`, `rpc`, `assets`",
+                "[svm.solana-devnet] unknown field `rpcs`, expected one of `genesis`, `v1_name`, `testnet`, `block_time_ms`, `daily_spend_cap`, `helius`, `rpc`, `explorer`, `assets`",
             ),
             (
                 "[svm.mine]\ntestnet = true".to_owned(),

@@ -33,12 +33,10 @@ pub(super) fn short(name: &str) -> String {
 
 /// A short name that shows all of it when pointed at, linked to the explorer where there is one.
 pub(super) fn linked(facts: &Facts, network: &str, kind: &str, id: &str) -> Markup {
-    match facts.explore(network, kind, id) {
-        Some(url) => html! {
-            a class="mono" href=(url) title=(id) rel="noopener noreferrer" { (short(id)) }
-        },
-        None => html! { span class="mono" title=(id) { (short(id)) } },
-    }
+    let Some(url) = facts.explore(network, kind, id) else {
+        return html! { span class="mono" title=(id) { (short(id)) } };
+    };
+    html! { a class="mono" href=(url) title=(id) rel="noopener noreferrer" { (short(id)) } }
 }
 
 /// 12,345.
@@ -46,7 +44,7 @@ pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

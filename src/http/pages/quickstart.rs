@@ -10,7 +10,11 @@ pub(super) struct Place<'a> {
     pub(super) authentication: bool,
 }
 
-const LANGUAGES: [(&str, &str, fn(&Place<'_>) -> String); 4] = [
+/// Writes an example.
+type Write = fn(&Place<'_>) -> String;
+
+/// Short name, name, example.
+const LANGUAGES: [(&str, &str, Write); 4] = [
     ("ts", "TypeScript", typescript),
     ("py", "Python", python),
     ("go", "Go", go),

@@ -25,7 +25,7 @@ struct Status<'a> {
     /// Oldest first; the last hour is under way.
     settled_by_hour: &'a [u64],
     median_latency_ms: Option<u64>,
-    networks: Vec<Network<'a>>,
+    networks: Vec<Seen<'a>>,
     /// Absent where the operator does not list settlements.
     #[serde(skip_serializing_if = "Option::is_none")]
     recent: Option<Vec<Recent<'a>>>,
@@ -33,7 +33,7 @@ struct Status<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Network<'a> {
+struct Seen<'a> {
     network: &'a str,
     name: &'a str,
     ready: bool,
@@ -101,12 +101,12 @@ fn told<'a>(overview: &'a Overview, facts: &'a Facts) -> Status<'a> {
     }
 }
 
-fn network<'a>(seen: &'a NetworkView, facts: &'a Facts) -> Network<'a> {
+fn network<'a>(seen: &'a NetworkView, facts: &'a Facts) -> Seen<'a> {
     let signer = seen.lanes.iter().map(|lane| Signer {
         address: &lane.signer,
         paused: lane.paused.is_some(),
     });
-    Network {
+    Seen {
         network: &seen.network,
         name: facts.name(&seen.network),
         ready: seen.is_ready,

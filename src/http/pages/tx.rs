@@ -280,7 +280,7 @@ impl Told<'_> {
                 at,
                 look,
                 detail,
-            })
+            });
         };
         let changed = Some(settlement.updated_at);
         match settlement.state {
