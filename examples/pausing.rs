@@ -70,7 +70,8 @@ impl Hooks for Pause {
 }
 
 /// The points in the order of a payment.
-const POINTS: [&str; 7] = [
+const POINTS: [&str; 8] = [
+    "BatchPrepared",
     "Enqueued",
     "NonceChosen",
     "Signed",
@@ -82,6 +83,7 @@ const POINTS: [&str; 7] = [
 
 fn name(point: &Point) -> &'static str {
     match point {
+        Point::BatchPrepared => "BatchPrepared",
         Point::Enqueued => "Enqueued",
         Point::NonceChosen => "NonceChosen",
         Point::Signed { .. } => "Signed",

@@ -8,6 +8,8 @@ use async_trait::async_trait;
 /// A moment between two effects of a settlement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Point {
+    /// What a session owes is due, the chain was asked; nothing is in the queue.
+    BatchPrepared,
     /// The payment is in the queue.
     Enqueued,
     /// The lane chose an account nonce; nothing is signed.

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::observe;
@@ -63,20 +64,36 @@ impl<T: Send + Sync> Reload for Reloadable<T> {
     }
 }
 
-/// Reloads everything on every SIGHUP until `stop`. Reading a small local file may block for a moment, as at start.
-pub async fn on_hangup(sections: Vec<Arc<dyn Reload>>, stop: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
-        observe::note("SIGHUP cannot be received; what files say is not read again");
-        return stop.cancelled().await;
-    };
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            received = hangups.recv() => match received {
-                Some(()) => sections.iter().for_each(|section| section.reload()),
-                None => return stop.cancelled().await,
-            },
+/// SIGHUPs, from the moment this is made: an earlier one ends the process, as it does any that does not look.
+#[derive(Debug)]
+pub struct Hangups(Option<Signal>);
+
+impl Hangups {
+    pub fn listen() -> Self {
+        let received = signal(SignalKind::hangup());
+        if received.is_err() {
+            observe::note("SIGHUP cannot be received; what files say is not read again");
+        }
+        Self(received.ok())
+    }
+
+    /// Reloads everything on every SIGHUP until `stop`. Reading a small local file may block for a moment, as at start.
+    pub async fn reload(mut self, sections: Vec<Arc<dyn Reload>>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.next() => sections.iter().for_each(|section| section.reload()),
+            }
+        }
+    }
+
+    async fn next(&mut self) {
+        let received = match &mut self.0 {
+            Some(signal) => signal.recv().await,
+            None => None,
+        };
+        if received.is_none() {
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -14,9 +14,10 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::chain::Witness;
+use crate::chain::pulse::Pulse;
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::facilitator::{Facilitator, Parts, Survey};
+use crate::config::{self, Config};
+use crate::facilitator::{Facilitator, Parts, Survey, sweeper};
 use crate::hooks::Hooks;
 use crate::lifecycle::Lifecycle;
 use crate::protocol::Network;
@@ -44,6 +45,57 @@ struct Shared {
     hooks: Arc<dyn Hooks>,
 }
 
+/// Every family of chains that is served.
+struct Families {
+    evm: evm::Family,
+    svm: svm::Family,
+}
+
+impl Families {
+    fn new(config: &Config, shared: &Shared) -> anyhow::Result<Self> {
+        Ok(Self {
+            evm: evm::Family::new(&config.evm, shared)?,
+            svm: svm::Family::new(&config.svm, shared)?,
+        })
+    }
+
+    fn registry(&self, config: &Config) -> Registry {
+        Registry::new(vec![
+            Box::new(self.evm.exact()),
+            Box::new(self.evm.upto(&config.auth)),
+            Box::new(self.svm.exact()),
+        ])
+    }
+
+    fn pulses(&self) -> Vec<Arc<Pulse>> {
+        let pulses = self.evm.pulses().chain(self.svm.pulses());
+        pulses.map(Arc::new).collect()
+    }
+
+    fn witnesses(&self) -> Vec<Arc<dyn Witness>> {
+        [self.evm.witnesses(), self.svm.witnesses()].concat()
+    }
+
+    /// Compares the ledger with the chain from time to time, unless that is switched off.
+    fn reconcile(&self, config: &config::Reconcile, shared: &Shared, lifecycle: &Lifecycle) {
+        if config.interval.is_zero() {
+            return;
+        }
+        let daily = Daily {
+            witnesses: self.witnesses(),
+            store: shared.store.clone(),
+            clock: shared.clock.clone(),
+            config: config.clone(),
+        };
+        lifecycle.spawn("reconcile", daily.run(lifecycle.stopping()));
+    }
+
+    fn start(&self, lifecycle: &Lifecycle) {
+        self.evm.start(lifecycle);
+        self.svm.start(lifecycle);
+    }
+}
+
 /// Starts everything and returns once requests are answered.
 ///
 /// # Errors
@@ -52,14 +104,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
     // Twice is harmless: tests start several services in one process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     observe::serving(&config);
-    let store = Store::connect(
-        &config.store.url,
-        config.store.max_connections,
-        clock.clone(),
-    )
-    .await
-    .context("opening the database (DATABASE_URL)")?;
-    prepare(&store, config.store.auto_migrate).await?;
+    let store = open_store(&config, &clock).await?;
     let lifecycle = Lifecycle::default();
     let shared = Shared {
         client: rpc_client()?,
@@ -68,17 +113,15 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         hooks: Arc::clone(&hooks),
     };
     let access = access::Access::open(&config, &shared).await?;
-    let evm = evm::Family::new(&config.evm, &shared)?;
-    let svm = svm::Family::new(&config.svm, &shared)?;
-    let pulses = evm.pulses().chain(svm.pulses()).map(Arc::new).collect();
+    let families = Families::new(&config, &shared)?;
     let survey = Arc::new(Survey::new(
         store.clone(),
         clock.clone(),
-        pulses,
+        families.pulses(),
         lifecycle.draining(),
     ));
     let facilitator = Arc::new(Facilitator::new(Parts {
-        schemes: Registry::new(vec![Box::new(evm.exact()), Box::new(svm.exact())]),
+        schemes: families.registry(&config),
         store: store.clone(),
         survey: Arc::clone(&survey),
         clock,
@@ -86,6 +129,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         network_names: network_names(&config),
         limits: access.limits(&config, &shared),
         settle_timeout: config.settle.timeout,
+        sessions: config.sessions.clone(),
         tasks: lifecycle.tasks().clone(),
         draining: lifecycle.draining(),
     }));
@@ -96,26 +140,18 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         )
     })?;
     let house = http::House {
-        facilitator,
+        facilitator: Arc::clone(&facilitator),
         keyring: access.keyring(),
         draining: lifecycle.draining(),
         facts: http::Facts::of(&config),
     };
     let router = http::router(house, &config.server, &config.auth, &config.settle);
     access.start(&lifecycle, &shared);
-    if !config.reconcile.interval.is_zero() {
-        let daily = Daily {
-            witnesses: [evm.witnesses(), svm.witnesses()].concat(),
-            store: store.clone(),
-            clock: shared.clock.clone(),
-            config: config.reconcile.clone(),
-        };
-        lifecycle.spawn("reconcile", daily.run(lifecycle.stopping()));
-    }
+    families.reconcile(&config.reconcile, &shared, &lifecycle);
     let metrics = start_metrics(&config, &lifecycle).await?;
     lifecycle.spawn("survey", survey.run(lifecycle.stopping()));
-    evm.start(&lifecycle);
-    svm.start(&lifecycle);
+    families.start(&lifecycle);
+    lifecycle.spawn("sweeper", sweeper::run(facilitator, lifecycle.stopping()));
     let (closing, notice) = (lifecycle.closing(), config.server.drain_notice);
     let server = lifecycle.tasks().spawn(async move {
         http::serve(listener, router, &config.server, closing).await;
@@ -211,9 +247,16 @@ pub fn witnesses(
         clock: clock.clone(),
         hooks,
     };
-    let evm = evm::Family::new(&config.evm, &shared)?;
-    let svm = svm::Family::new(&config.svm, &shared)?;
-    Ok([evm.witnesses(), svm.witnesses()].concat())
+    Ok(Families::new(config, &shared)?.witnesses())
+}
+
+async fn open_store(config: &Config, clock: &Clock) -> anyhow::Result<Store> {
+    let (url, connections) = (&config.store.url, config.store.max_connections);
+    let store = Store::connect(url, connections, clock.clone())
+        .await
+        .context("opening the database (DATABASE_URL)")?;
+    prepare(&store, config.store.auto_migrate).await?;
+    Ok(store)
 }
 
 /// Brings the schema up to date, or refuses to work on one that is not.

@@ -12,21 +12,21 @@ use crate::store::{self, LaneState, Lease, POLL, Store};
 const LEASE_TTL: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(3);
 /// After a database failure.
-pub(super) const DATABASE_RETRY: Duration = Duration::from_secs(1);
+pub(crate) const DATABASE_RETRY: Duration = Duration::from_secs(1);
 
 /// A lane's place in the database, and who wants it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seat<'a> {
-    pub(super) store: &'a Store,
-    pub(super) network: &'a Network,
-    pub(super) signer: &'a str,
+pub(crate) struct Seat<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) network: &'a Network,
+    pub(crate) signer: &'a str,
     /// Names this process in the lease.
-    pub(super) holder: &'a str,
+    pub(crate) holder: &'a str,
 }
 
 impl Seat<'_> {
     /// Waits until the lane is ours: given back, or its holder's heartbeat stood still for the whole TTL.
-    pub(super) async fn acquire(self) -> Lease {
+    pub(crate) async fn acquire(self) -> Lease {
         let mut seen: Option<(LaneState, Instant)> = None;
         loop {
             match self.try_acquire(&mut seen).await {
@@ -68,7 +68,7 @@ impl Seat<'_> {
 }
 
 /// Shows life until it cannot; ends only with an error.
-pub(super) async fn heartbeats(store: &Store, lease: &Lease) -> store::Error {
+pub(crate) async fn heartbeats(store: &Store, lease: &Lease) -> store::Error {
     let mut last = Instant::now();
     loop {
         sleep(HEARTBEAT).await;

@@ -2,7 +2,7 @@
 
 mod error;
 pub mod evm;
-mod lease;
+pub(crate) mod lease;
 pub mod pulse;
 mod rpc;
 pub mod svm;

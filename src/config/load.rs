@@ -14,7 +14,7 @@ use super::reader::Reader;
 use super::value::{self, Parsed};
 use super::{
     Auth, Cidr, Config, Cors, Environment, Limits, Log, Pages, Reconcile, Server, Settle, Store,
-    evm, limits, observe, svm, throwaway, validate, variables,
+    evm, limits, observe, sessions, svm, throwaway, validate, variables,
 };
 use crate::secret::Secret;
 
@@ -36,6 +36,7 @@ impl Config {
             auth: auth(&mut reader),
             limits: limit_source(&mut reader),
             settle: settle(&mut reader),
+            sessions: sessions::read(&mut reader),
             evm: evm::read(&mut reader, &catalogue),
             svm: svm::read(&mut reader, &catalogue),
             reconcile: reconcile(&mut reader),

@@ -10,6 +10,7 @@ mod networks;
 mod observe;
 mod problem;
 mod reader;
+mod sessions;
 mod summary;
 mod svm;
 pub mod throwaway;
@@ -32,6 +33,7 @@ pub use cidr::Cidr;
 pub use environment::Environment;
 pub use limits::Limits;
 pub use problem::{Problem, Problems};
+pub use sessions::Sessions;
 pub use summary::host;
 pub use svm::TOKEN_2022_EXTENSIONS;
 pub use value::address as evm_address;
@@ -47,6 +49,7 @@ pub struct Config {
     /// How much anybody may use.
     pub limits: limits::Source,
     pub settle: Settle,
+    pub sessions: Sessions,
     pub evm: Evm,
     pub svm: Svm,
     pub reconcile: Reconcile,

@@ -38,6 +38,7 @@ pub enum Group {
     Database,
     Authentication,
     Settlement,
+    Sessions,
     Evm,
     Svm,
     Logging,
@@ -45,11 +46,12 @@ pub enum Group {
 }
 
 impl Group {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Server,
         Self::Database,
         Self::Authentication,
         Self::Settlement,
+        Self::Sessions,
         Self::Evm,
         Self::Svm,
         Self::Logging,
@@ -62,6 +64,7 @@ impl Group {
             Self::Database => "Database",
             Self::Authentication => "Authentication",
             Self::Settlement => "Settlement",
+            Self::Sessions => "Sessions (upto)",
             Self::Evm => "EVM networks",
             Self::Svm => "Solana networks",
             Self::Logging => "Logging",
@@ -77,6 +80,7 @@ impl Group {
             | Self::Database
             | Self::Authentication
             | Self::Settlement
+            | Self::Sessions
             | Self::Evm
             | Self::Logging
             | Self::Telemetry => "BASE_SEPOLIA",
@@ -112,7 +116,7 @@ impl Group {
 /// All of them, in the order in which they are documented.
 #[rustfmt::skip]
 pub const ALL: &[Variable] = {
-    use Group::{Authentication, Database, Evm, Logging, Server, Settlement, Svm, Telemetry};
+    use Group::{Authentication, Database, Evm, Logging, Server, Sessions, Settlement, Svm, Telemetry};
     &[
         Server.default("PORT", "8090", "Port to listen on."),
         Server.default("HOST", "0.0.0.0", "IP address to listen on; `::` for both families."),
@@ -145,6 +149,15 @@ pub const ALL: &[Variable] = {
 
         Settlement.default("RECONCILE_INTERVAL_HOURS", "24", "How often one of the replicas compares the ledger with the chain, hours; differences are logged and counted. `0`: only the `reconcile` command does."),
         Settlement.default("RECONCILE_WINDOW_DAYS", "7", "How far back such a comparison looks, days."),
+        Sessions.default("UPTO_SESSIONS", "facilitator", "Who adds up the calls of an ERC-2612 session: `facilitator` (`/verify` holds, `/settle` charges, sums are settled when due), or `merchant` (`/verify` only checks, `/settle` moves the asked amount on chain at once, within the permit's cap)."),
+        Sessions.default("UPTO_UNCLAIMED", "release", "What happens to a held amount that `/settle` does not charge within `maxTimeoutSeconds`: `release`, or `charge` for merchants that only ever call `/verify`."),
+        Sessions.default("UPTO_SWEEP_INTERVAL_MS", "30000", "Pause between two looks at what is due, milliseconds."),
+        Sessions.default("UPTO_IDLE_SETTLE_MS", "120000", "What a session owes is settled after this long without a call, milliseconds."),
+        Sessions.default("UPTO_LONG_IDLE_MS", "1800000", "A session is closed after this long without a call, milliseconds."),
+        Sessions.default("UPTO_DEADLINE_BUFFER_MS", "60000", "How long before a permit's deadline what is owed is settled and the session closed, milliseconds."),
+        Sessions.default("UPTO_CAP_THRESHOLD_PERCENT", "90", "What a session owes is settled once this much of its cap is charged, percent."),
+        Sessions.default("UPTO_SETTLE_ATTEMPTS", "10", "Settlements of a session refused in a row until it is `failed`; what it owes stays on record."),
+        Sessions.default("UPTO_ARCHIVE_AFTER_MS", "2592000000", "How long closed and failed sessions are listed, milliseconds; they are never deleted."),
 
         Evm.default("EVM_NETWORKS", "base-sepolia", "Networks to serve, comma-separated: names from `config/networks.toml`, or ids such as `eip155:1234`. Set to nothing: no EVM network."),
         Evm.secret("EVM_PRIVATE_KEY", "Key that pays the gas, hex; several, comma-separated, settle side by side. Unset: a throwaway key in `DATA_DIR`, for testnets only."),
@@ -160,7 +173,7 @@ pub const ALL: &[Variable] = {
         Evm.unset("EVM_DAILY_SPEND_CAP_<NAME>", "Most that one key may spend on gas in a UTC day, in native units such as `0.1`. Unset: by network."),
 
         Svm.unset("SVM_NETWORKS", "Networks to serve, comma-separated: names from `config/networks.toml`, or their ids. Unset: `solana-devnet` where `SVM_PRIVATE_KEY` is set, else none. Set to nothing: none."),
-        Svm.secret("SVM_PRIVATE_KEY", "Keypair that pays the fees: 64 bytes in base58, several comma-separated, or one as the JSON array that Solana's tools write. Of several, `/supported` shows one after the other, as long as it can pay."),
+        Svm.secret("SVM_PRIVATE_KEY", "Keypair that pays the fees: 64 bytes in base58, several comma-separated, or one as the JSON array that Solana's tools write. Of several, `/supported` shows one after the other, ten minutes each, as long as it can pay."),
         Svm.secret("HELIUS_API_KEY", "Reaches networks through Helius where no URL is given."),
         Svm.secret("SVM_RPC_URL_<NAME>", "Nodes to read from and send to, comma-separated, best first. `<NAME>` is the network's name in upper case with `_`: `SOLANA_DEVNET`."),
         Svm.secret("SVM_SEND_URL_<NAME>", "Nodes that signed transactions go to instead, comma-separated."),

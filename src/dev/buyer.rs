@@ -1,7 +1,5 @@
 //! A buyer and a resource server in one: signs payments, hands them to the facilitator over HTTP, and checks on chain that they arrived.
 
-use std::time::{Duration, Instant};
-
 use alloy::primitives::{Address, B256, Bytes, U256, address, keccak256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
@@ -11,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::chain::BASE_SEPOLIA;
 use super::contracts::USDC;
+use super::till::{Receipt, Till};
 use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, Token};
 use crate::chain::evm::eip712::{Authorization, Domain, PermitTransfer, permit2_separator};
 
@@ -24,18 +23,10 @@ pub enum Method {
     Permit2,
 }
 
-/// A payment that was checked on chain.
-#[derive(Debug)]
-pub struct Receipt {
-    pub transaction: String,
-    pub verify: Duration,
-    pub settle: Duration,
-}
-
 #[derive(Debug)]
 pub struct Buyer {
     client: reqwest::Client,
-    facilitator: String,
+    till: Till,
     rpc: String,
 }
 
@@ -46,8 +37,8 @@ pub fn pay_to() -> Address {
 impl Buyer {
     pub fn new(client: reqwest::Client, facilitator: String, rpc: String) -> Self {
         Self {
+            till: Till::new(client.clone(), facilitator),
             client,
-            facilitator,
             rpc,
         }
     }
@@ -92,23 +83,7 @@ impl Buyer {
         method: Method,
     ) -> anyhow::Result<Receipt> {
         let body = self.body(payer, method).await?;
-        let started = Instant::now();
-        let verified = self.post("verify", &body).await?;
-        let verify = started.elapsed();
-        ensure!(verified["isValid"] == true, "/verify answered {verified}");
-        let started = Instant::now();
-        let settled = self.post("settle", &body).await?;
-        let settle = started.elapsed();
-        ensure!(settled["success"] == true, "/settle answered {settled}");
-        let transaction = settled["transaction"]
-            .as_str()
-            .context("no transaction in the answer")?
-            .to_owned();
-        Ok(Receipt {
-            transaction,
-            verify,
-            settle,
-        })
+        self.till.pay(&body).await
     }
 
     /// A complete request for `/verify` and `/settle`, valid for a day.
@@ -127,18 +102,6 @@ impl Buyer {
             "paymentPayload": {"x402Version": 2, "accepted": requirements, "payload": payload},
             "paymentRequirements": requirements,
         }))
-    }
-
-    async fn post(&self, endpoint: &str, body: &Value) -> anyhow::Result<Value> {
-        let url = format!("{}/{endpoint}", self.facilitator);
-        let answer = self
-            .client
-            .post(url)
-            .json(body)
-            .send()
-            .await
-            .with_context(|| format!("asking /{endpoint}"))?;
-        Ok(answer.json().await?)
     }
 
     async fn balance(&self, account: Address) -> anyhow::Result<U256> {
@@ -212,6 +175,7 @@ fn permit2(payer: &PrivateKeySigner, deadline: u64) -> anyhow::Result<Value> {
         nonce: U256::from_be_bytes(fresh_nonce().0),
         deadline: U256::from(deadline),
         to: pay_to(),
+        facilitator: None,
         valid_after: U256::ZERO,
     };
     let signature = payer.sign_hash_sync(&permit.digest(permit2_separator(BASE_SEPOLIA)))?;

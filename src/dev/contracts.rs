@@ -4,11 +4,11 @@ use alloy::primitives::{Address, B256, Bytes, U256, address, keccak256};
 use alloy::sol_types::SolValue;
 use serde_json::Value;
 
+pub use crate::chain::evm::contracts::UPTO_PERMIT2_PROXY;
 use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, MULTICALL3, PERMIT2};
 
 /// USDC on Base Sepolia; here it is our own token that answers like it.
 pub const USDC: Address = address!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
-pub const UPTO_PERMIT2_PROXY: Address = address!("0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002");
 /// Creates smart wallets; what an EIP-6492 signature names. Not a real address of anybody.
 pub const WALLET_FACTORY: Address = address!("0x00000000000000000000000000000000be1c0001");
 

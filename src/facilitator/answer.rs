@@ -1,5 +1,6 @@
 //! The three answers: rejected (checked, and bad), unavailable (could not find out), unconfirmed (may have happened).
 
+use crate::protocol::Amount;
 use crate::scheme::Rejection;
 
 /// An answer together with the network to echo on the wire, as the request wrote it.
@@ -12,7 +13,14 @@ pub struct Answer<T> {
 /// The answer to `/verify`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    Valid { payer: String },
+    Valid {
+        payer: String,
+    },
+    /// Valid, and the price of the call is held by the session.
+    Held {
+        payer: String,
+        session: String,
+    },
     Rejected(Rejection),
     Unavailable(String),
 }
@@ -21,7 +29,7 @@ impl Verdict {
     /// The answer's class, for logs and metrics.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Valid { .. } => "valid",
+            Self::Valid { .. } | Self::Held { .. } => "valid",
             Self::Rejected(_) => "rejected",
             Self::Unavailable(_) => "unavailable",
         }
@@ -30,7 +38,7 @@ impl Verdict {
     pub fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Rejected(rejection) => Some(rejection.reason.as_str()),
-            Self::Valid { .. } | Self::Unavailable(_) => None,
+            Self::Valid { .. } | Self::Held { .. } | Self::Unavailable(_) => None,
         }
     }
 }
@@ -40,8 +48,21 @@ impl Verdict {
 pub enum Outcome {
     /// Proven on chain, and told to one caller only. `replayed` when the same caller asked again with the same idempotency key.
     Settled {
+        /// Empty where nothing was charged.
         transaction: String,
         payer: String,
+        /// What was really charged, where that may be less than what was signed.
+        amount: Option<Amount>,
+        replayed: bool,
+    },
+    /// Charged to a session that is settled later. A success for the resource server, and nothing on chain yet.
+    Accrued {
+        payer: String,
+        amount: Amount,
+        session: String,
+        /// What the session owes in all, settled or not.
+        charged: Amount,
+        remaining: Amount,
         replayed: bool,
     },
     /// Definitive; `transaction` where one is known (a reverted one, or the one that paid already).
@@ -61,6 +82,7 @@ impl Outcome {
         match self {
             Self::Settled { replayed: true, .. } => "replayed",
             Self::Settled { .. } => "settled",
+            Self::Accrued { .. } => "accrued",
             Self::Rejected { .. } => "rejected",
             Self::Unconfirmed { .. } => "unconfirmed",
             Self::Unavailable(_) => "unavailable",
@@ -70,7 +92,10 @@ impl Outcome {
     pub fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Rejected { rejection, .. } => Some(rejection.reason.as_str()),
-            Self::Settled { .. } | Self::Unconfirmed { .. } | Self::Unavailable(_) => None,
+            Self::Settled { .. }
+            | Self::Accrued { .. }
+            | Self::Unconfirmed { .. }
+            | Self::Unavailable(_) => None,
         }
     }
 }

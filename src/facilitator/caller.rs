@@ -71,6 +71,13 @@ impl Caller {
         }
     }
 
+    /// Whether the key is one of this recipient's own.
+    pub fn is_bound_to(&self, pay_to: &str) -> bool {
+        let pay_to = normal(pay_to);
+        let key = self.key.as_ref();
+        key.is_some_and(|key| key.pay_to.contains(&pay_to))
+    }
+
     /// The name on record: the key's id, or `anonymous`.
     pub fn as_str(&self) -> &str {
         self.key.as_ref().map_or("anonymous", |key| &key.id)

@@ -2,15 +2,18 @@
 
 pub mod answer;
 pub mod caller;
+mod claim;
 mod control;
 mod delivery;
 pub mod limits;
 mod overview;
 mod readiness;
 mod reference;
+mod sessions;
 mod settle;
 mod standing;
 mod survey;
+pub mod sweeper;
 mod timeline;
 mod verify;
 mod view;
@@ -23,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::config;
 use crate::hooks::Hooks;
 use crate::observe;
+use crate::protocol::payment::Purpose;
 use crate::protocol::request::Malformed;
 use crate::protocol::response::SupportedResponse;
 use crate::protocol::{Network, Payment, request};
@@ -37,6 +42,7 @@ pub use control::{Control, Order};
 pub use limits::Limits;
 pub use overview::{LaneView, NetworkView, Overview};
 pub use readiness::{Check, Readiness};
+pub use sessions::{LastSettlement, Refused, SessionView, Tracked};
 pub use standing::coins;
 pub use survey::Survey;
 pub use timeline::Timeline;
@@ -54,6 +60,8 @@ pub struct Parts {
     pub network_names: BTreeMap<String, Network>,
     pub limits: Limits,
     pub settle_timeout: Duration,
+    /// Who keeps sessions, and when they are settled.
+    pub sessions: config::Sessions,
     /// Runs what must outlive a dropped request.
     pub tasks: TaskTracker,
     /// Cancelled when the process drains: nothing new is enqueued from then on.
@@ -89,7 +97,7 @@ impl Facilitator {
     }
 
     pub fn supported(&self) -> SupportedResponse {
-        self.parts.schemes.supported()
+        self.parts.schemes.supported(self.parts.clock.now())
     }
 
     /// What is on record under an id, a payment key or a transaction, as far as it is the caller's business.
@@ -133,7 +141,7 @@ impl Facilitator {
             .limits
             .admit(request.caller, kind)
             .map_err(|rejection| {
-                let network = match self.parse(request.body) {
+                let network = match self.parse(Purpose::Verify, request.body) {
                     Ok(payment) => payment.wire_network,
                     Err(malformed) => malformed.network,
                 };
@@ -142,8 +150,9 @@ impl Facilitator {
             })
     }
 
-    fn parse(&self, body: &[u8]) -> Result<Payment, Malformed> {
-        request::parse(body, |name| self.parts.network_names.get(name).cloned())
+    fn parse(&self, purpose: Purpose, body: &[u8]) -> Result<Payment, Malformed> {
+        let named = |name: &str| self.parts.network_names.get(name).cloned();
+        request::parse(purpose, body, named)
     }
 }
 

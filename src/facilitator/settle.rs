@@ -5,27 +5,32 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use tracing::instrument;
 
+use super::claim::Claimant;
 use super::delivery::DeliveryClaim;
-use super::limits::{Kind, Parties, Reserved};
-use super::verify::{is_same, payer_of, refuse_expired};
+use super::limits::{Kind, Parties};
+use super::verify::{is_same, payer_of, refuse_expired, unavailable};
 use super::{Answer, Facilitator, Outcome, Request, asked, malformed};
 use crate::clock::UnixMillis;
 use crate::hooks::Point;
 use crate::observe;
-use crate::protocol::{Payment, Reason};
-use crate::scheme::{self, Checked, Identity, Refusal, Rejection, Verified};
-use crate::store::{Delivered, Delivery, Enqueued, POLL, Proof, Settlement, Stage};
+use crate::protocol::payment::Purpose;
+use crate::protocol::{Amount, Payment, Reason};
+use crate::scheme::{self, Check, Checked, Identity, Refusal, Rejection, Verified};
+use crate::store::{Delivered, Delivery, Enqueued, POLL, Settlement, Stage};
 
 /// How long past its deadline a request tries to end in order.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// A request that waits for a payment's outcome.
-struct Waiter<'a> {
-    request: Request<'a>,
-    payer: String,
+pub(super) struct Waiter<'a> {
+    pub(super) request: Request<'a>,
+    pub(super) payer: String,
     /// The code to answer when the window passed.
-    expired: Reason,
-    deadline: UnixMillis,
+    pub(super) expired: Reason,
+    /// What was signed, where less may be charged: then a success tells how much was.
+    pub(super) ceiling: Option<Amount>,
+    pub(super) claimant: Option<Claimant<'a>>,
+    pub(super) deadline: UnixMillis,
 }
 
 impl Facilitator {
@@ -37,7 +42,7 @@ impl Facilitator {
             Ok(seat) => seat,
             Err(refused) => return never_begun(refused, started.elapsed()),
         };
-        let payment = match self.parse(request.body) {
+        let payment = match self.parse(Purpose::Settle, request.body) {
             Ok(payment) => payment,
             Err(cause) => return never_begun(malformed(cause), started.elapsed()),
         };
@@ -67,63 +72,81 @@ impl Facilitator {
         request: Request<'_>,
         deadline: UnixMillis,
     ) -> Result<Outcome, Refusal> {
-        let checked = self.check(payment, request.caller)?;
+        match self.check(payment, request.caller)? {
+            Check::Payment(checked) => self.settle_once(payment, request, deadline, checked).await,
+            Check::Session(checked) => self.settle_session(payment, request, checked).await,
+        }
+    }
+
+    async fn settle_once(
+        &self,
+        payment: &Payment,
+        request: Request<'_>,
+        deadline: UnixMillis,
+        checked: Box<dyn Checked>,
+    ) -> Result<Outcome, Refusal> {
         let identity = checked.identity().clone();
         let mut waiter = Waiter {
             request,
             payer: identity.payer.clone(),
             expired: checked.expired(),
+            ceiling: checked.ceiling(),
+            claimant: Claimant::new(checked.as_ref(), payment, request.caller),
             deadline,
         };
+        self.check_claim(waiter.claimant.as_ref()).await?;
         if let Some(row) = self.on_record(&identity).await? {
-            return Ok(self.join(&row, &identity, &mut waiter).await);
+            return self.join(&row, &identity, &mut waiter).await;
         }
         refuse_expired(checked.as_ref())?;
         if self.parts.draining.is_cancelled() {
             return Err(Refusal::Unavailable("shutting down".to_owned()));
         }
         let parties = Parties::of(payment, &identity.payer, request.caller);
-        let (verified, reserved) = match self.accept(checked, &parties, deadline).await {
+        let (verified, paid) = match self.accept(checked, &parties, deadline).await {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 return match self.on_record_meanwhile(&refusal, &identity).await? {
-                    Some(row) => Ok(self.join(&row, &identity, &mut waiter).await),
+                    Some(row) => self.join(&row, &identity, &mut waiter).await,
                     None => Err(refusal),
                 };
             }
         };
+        self.claim(waiter.claimant.as_ref(), &verified).await?;
         let asked = scheme::Request {
             caller: request.caller.as_str(),
             wire_network: &payment.wire_network,
             deadline,
+            quotas: &self.parts.limits.quotas(&paid),
         };
         match verified.enqueue(&self.parts.store, asked).await {
             Ok(Enqueued::First(id)) => {
-                observe::enqueued(&payment.requirements.network, &id, &identity.payment_key);
+                self.parts.limits.payer_settles(&paid);
+                tell_first(payment, &id, &identity, waiter.ceiling);
                 self.parts.hooks.reached(Point::Enqueued).await;
                 Ok(self.wait(&id, &mut waiter).await)
             }
             // Somebody was first while we verified.
-            Ok(Enqueued::Known) => {
-                self.parts.limits.give_back(reserved).await;
-                match self.on_record(&identity).await? {
-                    Some(row) => Ok(self.join(&row, &identity, &mut waiter).await),
-                    None => Err(Refusal::Unavailable(
-                        "the queue was full; try again".to_owned(),
-                    )),
-                }
+            Ok(Enqueued::Known) => match self.on_record(&identity).await? {
+                Some(row) => self.join(&row, &identity, &mut waiter).await,
+                None => Err(Refusal::Unavailable(
+                    "the queue was full; try again".to_owned(),
+                )),
+            },
+            Ok(Enqueued::UsedUp(quota)) => {
+                Err(Refusal::Rejected(self.parts.limits.used_up(&quota)))
             }
             Err(cause) => Err(unavailable(&cause)),
         }
     }
 
-    /// Asks the chain about a new payment, between a look at the limits and taking from them.
-    async fn accept(
+    /// Asks the chain about a new payment for which there is room by the limits.
+    async fn accept<'a>(
         &self,
         checked: Box<dyn Checked>,
-        parties: &Parties<'_>,
+        parties: &Parties<'a>,
         deadline: UnixMillis,
-    ) -> Result<(Verified, Reserved), Refusal> {
+    ) -> Result<(Verified, Parties<'a>), Refusal> {
         self.parts.limits.room(parties).await?;
         let patience = self.parts.clock.now().until(deadline);
         let Ok(verified) = timeout(patience, checked.verify()).await else {
@@ -136,8 +159,7 @@ impl Facilitator {
         if !parties.knows_payer() {
             self.parts.limits.room(&paid).await?;
         }
-        let reserved = self.parts.limits.reserve(&paid).await?;
-        Ok((verified, reserved))
+        Ok((verified, paid))
     }
 
     async fn join(
@@ -145,17 +167,18 @@ impl Facilitator {
         row: &Settlement,
         identity: &Identity,
         waiter: &mut Waiter<'_>,
-    ) -> Outcome {
+    ) -> Result<Outcome, Refusal> {
+        Claimant::check_row(waiter.claimant.as_ref(), row)?;
         if is_same(row, identity) {
-            self.wait(&row.id, waiter).await
+            Ok(self.wait(&row.id, waiter).await)
         } else {
-            other_payment(waiter)
+            Ok(other_payment(waiter))
         }
     }
 
     /// Waits for the outcome until the deadline. The settlement goes on whether or not anybody waits.
     #[instrument(skip_all)]
-    async fn wait(&self, id: &str, waiter: &mut Waiter<'_>) -> Outcome {
+    pub(super) async fn wait(&self, id: &str, waiter: &mut Waiter<'_>) -> Outcome {
         let bell = self.parts.store.settlement_bell(id);
         let delivery = Delivery::new(
             waiter.request.caller.as_str(),
@@ -236,17 +259,26 @@ impl Facilitator {
                 delivered: None,
             } => {
                 self.parts.hooks.reached(Point::Settled).await;
-                claim.take().await.then(|| waiter.settled(proof, false))
+                let told = || waiter.settled(row, &proof.transaction, false);
+                claim.take().await.then(told)
+            }
+            Stage::Closed { delivered: None } => {
+                self.parts.hooks.reached(Point::Settled).await;
+                claim.take().await.then(|| waiter.settled(row, "", false))
             }
             Stage::Settled {
                 proof,
                 delivered: Some(delivered),
-            } if claim.recognise(delivered) => Some(waiter.settled(proof, false)),
+            } if claim.recognise(delivered) => Some(waiter.settled(row, &proof.transaction, false)),
+            Stage::Closed {
+                delivered: Some(delivered),
+            } if claim.recognise(delivered) => Some(waiter.settled(row, "", false)),
             Stage::Settled { .. }
+            | Stage::Closed { .. }
             | Stage::SettledElsewhere { .. }
             | Stage::Failed { .. }
             | Stage::Expired { .. }
-            | Stage::Released { .. } => Some(waiter.ended(&row.stage)),
+            | Stage::Released { .. } => Some(waiter.ended(row)),
         }
     }
 }
@@ -259,10 +291,12 @@ impl Waiter<'_> {
         }
     }
 
-    fn settled(&self, proof: &Proof, replayed: bool) -> Outcome {
+    /// The amount is the row's, whatever this request asked for.
+    fn settled(&self, row: &Settlement, transaction: &str, replayed: bool) -> Outcome {
         Outcome::Settled {
-            transaction: proof.transaction.clone(),
+            transaction: transaction.to_owned(),
             payer: self.payer.clone(),
+            amount: self.ceiling.map(|_| row.amount),
             replayed,
         }
     }
@@ -282,19 +316,23 @@ impl Waiter<'_> {
     }
 
     /// The answer of a payment that came to its end and is not ours to tell as a success.
-    fn ended(&self, stage: &Stage) -> Outcome {
+    fn ended(&self, row: &Settlement) -> Outcome {
         let duplicate = |message, transaction| {
             self.rejected(Reason::DuplicateSettlement, Some(message), transaction)
         };
-        match stage {
+        match &row.stage {
             Stage::Settled {
                 proof,
                 delivered: Some(delivered),
-            } if is_replay(delivered, self.request) => self.settled(proof, true),
+            } if is_replay(delivered, self.request) => self.settled(row, &proof.transaction, true),
+            Stage::Closed {
+                delivered: Some(delivered),
+            } if is_replay(delivered, self.request) => self.settled(row, "", true),
             Stage::Settled { proof, .. } => duplicate(
                 "this payment was settled and its success delivered",
                 Some(&proof.transaction),
             ),
+            Stage::Closed { .. } => duplicate("this payment was closed without a charge", None),
             Stage::SettledElsewhere { transaction } => duplicate(
                 "this payment was settled by somebody else",
                 Some(transaction),
@@ -315,6 +353,19 @@ impl Waiter<'_> {
                 duplicate("this payment is under way", None)
             }
         }
+    }
+}
+
+fn tell_first(payment: &Payment, id: &str, identity: &Identity, ceiling: Option<Amount>) {
+    let terms = &payment.requirements;
+    match ceiling {
+        Some(_) if terms.amount.is_zero() => {
+            observe::closed(&terms.network, id, &identity.payment_key);
+        }
+        Some(_) | None => observe::enqueued(&terms.network, id, &identity.payment_key),
+    }
+    if let Some(ceiling) = ceiling {
+        observe::charged(&terms.network, id, terms.amount, ceiling);
     }
 }
 
@@ -350,9 +401,4 @@ fn other_payment(waiter: &Waiter<'_>) -> Outcome {
         rejection,
         transaction: None,
     }
-}
-
-fn unavailable(cause: &crate::store::Error) -> Refusal {
-    observe::store_trouble(cause);
-    Refusal::Unavailable("the database could not be asked".to_owned())
 }

@@ -41,7 +41,8 @@ impl Facilitator {
                 | Stage::Submitted { .. }
                 | Stage::Settled { .. }
                 | Stage::SettledElsewhere { .. }
-                | Stage::Expired { .. } => None,
+                | Stage::Expired { .. }
+                | Stage::Closed { .. } => None,
             };
             timelines.push(Timeline {
                 settlement: settlement.into(),

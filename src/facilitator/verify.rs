@@ -1,14 +1,16 @@
-//! `/verify`: every check, no effect.
+//! `/verify`: every check, and no effect but the claim on a payment that may be charged less than what was signed.
 
 use std::time::{Duration, Instant};
 
 use tracing::instrument;
 
+use super::claim::Claimant;
 use super::limits::{Kind, Parties};
 use super::{Answer, Caller, Facilitator, Request, Verdict, asked, malformed};
 use crate::observe;
+use crate::protocol::payment::Purpose;
 use crate::protocol::{Payment, Reason};
-use crate::scheme::{Checked, Identity, Refusal, Rejection};
+use crate::scheme::{Check, Checked, Identity, Refusal, Rejection};
 use crate::store::{Settlement, Stage};
 
 impl Facilitator {
@@ -19,12 +21,12 @@ impl Facilitator {
             Ok(seat) => seat,
             Err(refused) => return never_begun(refused, started.elapsed()),
         };
-        let payment = match self.parse(request.body) {
+        let payment = match self.parse(Purpose::Verify, request.body) {
             Ok(payment) => payment,
             Err(cause) => return never_begun(malformed(cause), started.elapsed()),
         };
-        let verdict = match self.verify_payment(&payment, request.caller).await {
-            Ok(payer) => Verdict::Valid { payer },
+        let verdict = match self.verify_payment(&payment, request).await {
+            Ok(verdict) => verdict,
             Err(Refusal::Rejected(rejection)) => Verdict::Rejected(rejection),
             Err(Refusal::Unavailable(cause)) => Verdict::Unavailable(cause),
         };
@@ -40,15 +42,38 @@ impl Facilitator {
         }
     }
 
-    async fn verify_payment(&self, payment: &Payment, caller: &Caller) -> Result<String, Refusal> {
-        let checked = self.check(payment, caller)?;
+    async fn verify_payment(
+        &self,
+        payment: &Payment,
+        request: Request<'_>,
+    ) -> Result<Verdict, Refusal> {
+        match self.check(payment, request.caller)? {
+            Check::Payment(checked) => {
+                let payer = self.verify_once(payment, request, checked).await?;
+                Ok(Verdict::Valid { payer })
+            }
+            Check::Session(checked) => self.verify_session(payment, request, checked).await,
+        }
+    }
+
+    async fn verify_once(
+        &self,
+        payment: &Payment,
+        request: Request<'_>,
+        checked: Box<dyn Checked>,
+    ) -> Result<String, Refusal> {
+        let claimant = Claimant::new(checked.as_ref(), payment, request.caller);
         let (identity, expired) = (checked.identity().clone(), checked.expired());
-        let verdict = |row| verdict_on_record(&row, &identity, expired).map_err(Refusal::Rejected);
+        let verdict = |row| {
+            Claimant::check_row(claimant.as_ref(), &row)?;
+            verdict_on_record(&row, &identity, expired).map_err(Refusal::Rejected)
+        };
+        self.check_claim(claimant.as_ref()).await?;
         if let Some(row) = self.on_record(&identity).await? {
             return verdict(row);
         }
         refuse_expired(checked.as_ref())?;
-        let parties = Parties::of(payment, &identity.payer, caller);
+        let parties = Parties::of(payment, &identity.payer, request.caller);
         let (limits, refused) = (&self.parts.limits, Refusal::Rejected);
         limits.payer_may_verify(&parties).map_err(refused)?;
         match checked.verify().await {
@@ -58,6 +83,7 @@ impl Facilitator {
                 if !parties.knows_payer() {
                     counted.map_err(refused)?;
                 }
+                self.claim(claimant.as_ref(), &verified).await?;
                 Ok(verified.payer().to_owned())
             }
             Err(refusal) => match self.on_record_meanwhile(&refusal, &identity).await? {
@@ -68,20 +94,21 @@ impl Facilitator {
     }
 
     /// The in-process checks. A failure of the window alone is not final yet: a payment on record answers first.
-    pub(super) fn check(
-        &self,
-        payment: &Payment,
-        caller: &Caller,
-    ) -> Result<Box<dyn Checked>, Refusal> {
+    pub(super) fn check(&self, payment: &Payment, caller: &Caller) -> Result<Check, Refusal> {
         caller.permits(payment).map_err(Refusal::Rejected)?;
         let checked = self
             .parts
             .schemes
             .check(payment, self.parts.clock.now())
             .map_err(Refusal::Rejected)?;
-        match checked.rejection() {
-            Some(rejection) if !checked.is_over() => Err(Refusal::Rejected(rejection.clone())),
-            Some(_) | None => Ok(checked),
+        let rejection = match &checked {
+            Check::Payment(checked) if checked.is_over() => None,
+            Check::Payment(checked) => checked.rejection(),
+            Check::Session(checked) => checked.rejection(),
+        };
+        match rejection {
+            Some(rejection) => Err(Refusal::Rejected(rejection.clone())),
+            None => Ok(checked),
         }
     }
 
@@ -93,10 +120,7 @@ impl Facilitator {
             .store
             .find(&identity.payment_key)
             .await
-            .map_err(|cause| {
-                observe::store_trouble(&cause);
-                Refusal::Unavailable("the database could not be asked".to_owned())
-            })
+            .map_err(|cause| unavailable(&cause))
     }
 
     /// The row of a payment that the chain spoke against. A twin of this request may have settled it since we looked: then a used nonce or an
@@ -123,6 +147,11 @@ fn never_begun((network, rejection): (String, Rejection), took: Duration) -> Ans
         took,
     );
     Answer { network, verdict }
+}
+
+pub(super) fn unavailable(cause: &crate::store::Error) -> Refusal {
+    observe::store_trouble(cause);
+    Refusal::Unavailable("the database could not be asked".to_owned())
 }
 
 pub(super) fn refuse_expired(checked: &dyn Checked) -> Result<(), Refusal> {
@@ -169,12 +198,17 @@ fn verdict_on_record(
         | Stage::Submitted { .. }
         | Stage::Settled {
             delivered: None, ..
-        } => Ok(payer),
+        }
+        | Stage::Closed { delivered: None } => Ok(payer),
         Stage::Settled {
             delivered: Some(_), ..
         } => reject(
             Reason::DuplicateSettlement,
             "this payment was settled and its success delivered",
+        ),
+        Stage::Closed { delivered: Some(_) } => reject(
+            Reason::DuplicateSettlement,
+            "this payment was closed without a charge",
         ),
         Stage::SettledElsewhere { .. } => reject(
             Reason::DuplicateSettlement,

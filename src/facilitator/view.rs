@@ -38,6 +38,7 @@ impl From<Settlement> for SettlementView {
                 delivered.is_some(),
                 proof.is_final,
             ),
+            Stage::Closed { delivered } => (None, None, delivered.is_some(), true),
             Stage::SettledElsewhere { transaction } => {
                 (Some(transaction.clone()), None, false, false)
             }

@@ -9,6 +9,10 @@ pub(super) enum Endpoint {
     Settle,
     Supported,
     Settlements,
+    /// What is read of sessions.
+    Sessions,
+    /// What is done to one.
+    SessionAction,
     Health,
     Home,
     /// A page of one payment.
@@ -37,8 +41,17 @@ impl Endpoint {
             _ if path.starts_with("/tx/") => Self::Payment,
             _ if path.starts_with("/admin/") => Self::Admin,
             _ if path.starts_with("/records/") => Self::Records,
+            "/sessions" => Self::Sessions,
+            "/sessions/track" => Self::SessionAction,
             _ if path.starts_with("/settlements/") => Self::Settlements,
-            _ => Self::Unknown,
+            _ => match path
+                .strip_prefix("/sessions/")
+                .map(|rest| rest.split_once('/'))
+            {
+                Some(None) => Self::Sessions,
+                Some(Some((_, "settle" | "close"))) => Self::SessionAction,
+                Some(Some(_)) | None => Self::Unknown,
+            },
         }
     }
 
@@ -49,6 +62,8 @@ impl Endpoint {
             Self::Settle => "/settle",
             Self::Supported => "/supported",
             Self::Settlements => "/settlements/{reference}",
+            Self::Sessions => "/sessions",
+            Self::SessionAction => "/sessions/{id}",
             Self::Health => "/healthz",
             Self::Home => "/",
             Self::Payment => "/tx/{reference}",
@@ -66,6 +81,8 @@ impl Endpoint {
             Self::Verify
             | Self::Settle
             | Self::Settlements
+            | Self::Sessions
+            | Self::SessionAction
             | Self::Health
             | Self::Home
             | Self::Payment
@@ -151,6 +168,12 @@ mod tests {
             ("/supported", Endpoint::Supported),
             ("/settlements/x", Endpoint::Settlements),
             ("/settlements", Endpoint::Unknown),
+            ("/sessions", Endpoint::Sessions),
+            ("/sessions/x", Endpoint::Sessions),
+            ("/sessions/track", Endpoint::SessionAction),
+            ("/sessions/x/settle", Endpoint::SessionAction),
+            ("/sessions/x/close", Endpoint::SessionAction),
+            ("/sessions/x/y", Endpoint::Unknown),
             ("/readyz", Endpoint::Health),
             ("/verify/x", Endpoint::Unknown),
             ("/Verify", Endpoint::Unknown),

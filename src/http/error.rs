@@ -22,13 +22,14 @@ use super::endpoint::Endpoint;
 pub(super) use super::problem::Problem;
 use super::status::status_of;
 use crate::facilitator::{Answer, Outcome, Verdict};
-use crate::protocol::Reason;
-use crate::protocol::response::{SettleResponse, UNKNOWN_NETWORK, VerifyResponse};
+use crate::protocol::response::{Accrual, SettleResponse, UNKNOWN_NETWORK, VerifyResponse};
+use crate::protocol::{Amount, Reason};
 use crate::scheme::Rejection;
 
 /// Seconds after which asking again makes sense.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+const UPTO_SESSION_ID: HeaderName = HeaderName::from_static("x-upto-session-id");
+pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Longest `invalidMessage` or `errorMessage`, in characters.
 const MESSAGE_LIMIT: usize = 500;
 
@@ -36,10 +37,14 @@ const MESSAGE_LIMIT: usize = 500;
 pub(super) fn verify(answer: Answer<Verdict>) -> Response<Body> {
     let wait = match &answer.verdict {
         Verdict::Rejected(rejection) => rejection.retry_after,
-        Verdict::Valid { .. } | Verdict::Unavailable(_) => None,
+        Verdict::Valid { .. } | Verdict::Held { .. } | Verdict::Unavailable(_) => None,
+    };
+    let session = match &answer.verdict {
+        Verdict::Held { session, .. } => Some(session.clone()),
+        Verdict::Valid { .. } | Verdict::Rejected(_) | Verdict::Unavailable(_) => None,
     };
     let (status, body) = verify_parts(answer.verdict);
-    let mut response = json(status, &body);
+    let mut response = name_session(json(status, &body), session.as_deref());
     if wait.is_some() || status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()
@@ -50,14 +55,27 @@ pub(super) fn verify(answer: Answer<Verdict>) -> Response<Body> {
 
 /// The answer to `/settle`; `pending` is the status of an outcome that is not known yet.
 pub(super) fn settle(answer: Answer<Outcome>, pending: StatusCode) -> Response<Body> {
-    let replayed = matches!(answer.verdict, Outcome::Settled { replayed: true, .. });
+    let replayed = matches!(
+        answer.verdict,
+        Outcome::Settled { replayed: true, .. } | Outcome::Accrued { replayed: true, .. }
+    );
+    let session = match &answer.verdict {
+        Outcome::Accrued { session, .. } => Some(session.clone()),
+        Outcome::Settled { .. }
+        | Outcome::Rejected { .. }
+        | Outcome::Unconfirmed { .. }
+        | Outcome::Unavailable(_) => None,
+    };
     let unconfirmed = matches!(answer.verdict, Outcome::Unconfirmed { .. });
     let wait = match &answer.verdict {
         Outcome::Rejected { rejection, .. } => rejection.retry_after,
-        Outcome::Settled { .. } | Outcome::Unconfirmed { .. } | Outcome::Unavailable(_) => None,
+        Outcome::Settled { .. }
+        | Outcome::Accrued { .. }
+        | Outcome::Unconfirmed { .. }
+        | Outcome::Unavailable(_) => None,
     };
     let (status, body) = settle_parts(answer, pending);
-    let mut response = json(status, &body);
+    let mut response = name_session(json(status, &body), session.as_deref());
     if unconfirmed || wait.is_some() || status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()
@@ -80,7 +98,7 @@ fn retry_after(wait: Option<Duration>) -> HeaderValue {
 
 fn verify_parts(verdict: Verdict) -> (StatusCode, VerifyResponse) {
     match verdict {
-        Verdict::Valid { payer } => {
+        Verdict::Valid { payer } | Verdict::Held { payer, session: _ } => {
             let valid = VerifyResponse {
                 is_valid: true,
                 invalid_reason: None,
@@ -109,6 +127,7 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
         Outcome::Settled {
             transaction,
             payer,
+            amount,
             replayed: _,
         } => {
             let settled = SettleResponse {
@@ -118,8 +137,26 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
                 payer: Some(payer),
                 transaction,
                 network: or_unknown(network),
+                amount: amount.map(|amount| amount.to_string()),
+                extra: None,
             };
             (StatusCode::OK, settled)
+        }
+        Outcome::Accrued {
+            payer,
+            amount,
+            session,
+            charged,
+            remaining,
+            replayed: _,
+        } => {
+            let extra = Accrual {
+                session_id: session,
+                state: "accrued",
+                charged: charged.to_string(),
+                remaining: remaining.to_string(),
+            };
+            (StatusCode::OK, accrued(payer, amount, network, extra))
         }
         Outcome::Rejected {
             rejection,
@@ -152,6 +189,20 @@ fn settle_parts(answer: Answer<Outcome>, pending: StatusCode) -> (StatusCode, Se
     }
 }
 
+/// A success of which nothing is on chain yet.
+fn accrued(payer: String, amount: Amount, network: String, extra: Accrual) -> SettleResponse {
+    SettleResponse {
+        success: true,
+        error_reason: None,
+        error_message: None,
+        payer: Some(payer),
+        transaction: String::new(),
+        network: or_unknown(network),
+        amount: Some(amount.to_string()),
+        extra: Some(extra),
+    }
+}
+
 fn invalid(rejection: Rejection) -> VerifyResponse {
     VerifyResponse {
         is_valid: false,
@@ -169,6 +220,8 @@ fn unsettled(rejection: Rejection, transaction: Option<String>, network: String)
         payer: rejection.payer,
         transaction: transaction.unwrap_or_default(),
         network: or_unknown(network),
+        amount: None,
+        extra: None,
     }
 }
 
@@ -291,6 +344,8 @@ pub(super) fn problem(endpoint: Endpoint, problem: Problem) -> Response<Body> {
         }
         Endpoint::Supported
         | Endpoint::Settlements
+        | Endpoint::Sessions
+        | Endpoint::SessionAction
         | Endpoint::Health
         | Endpoint::Home
         | Endpoint::Payment
@@ -339,6 +394,14 @@ fn challenge(problem: Problem) -> Option<&'static str> {
         | Problem::RecordUnavailable
         | Problem::Panicked => None,
     }
+}
+
+/// Says which session an answer is about.
+pub(super) fn name_session(mut response: Response<Body>, id: Option<&str>) -> Response<Body> {
+    if let Some(id) = id.and_then(|id| HeaderValue::from_str(id).ok()) {
+        response.headers_mut().insert(UPTO_SESSION_ID, id);
+    }
+    response
 }
 
 /// A JSON answer.
@@ -440,6 +503,7 @@ mod tests {
         let outcome = |replayed| Outcome::Settled {
             transaction: "0xfeed".to_owned(),
             payer: "0xAb".to_owned(),
+            amount: None,
             replayed,
         };
         let body = json!({ "success": true, "payer": "0xAb", "transaction": "0xfeed", "network": NETWORK });
@@ -449,6 +513,21 @@ mod tests {
         );
         let yes = Some("true".to_owned());
         assert_eq!(settled(outcome(true)).await, (200, None, yes, body));
+    }
+
+    #[tokio::test]
+    async fn a_metered_payment_tells_what_was_charged() {
+        let outcome = Outcome::Settled {
+            transaction: String::new(),
+            payer: "0xAb".to_owned(),
+            amount: Some(Amount::ZERO),
+            replayed: false,
+        };
+        let (_, _, _, body) = settled(outcome).await;
+        let expected = json!({
+            "success": true, "payer": "0xAb", "transaction": "", "network": NETWORK, "amount": "0",
+        });
+        assert_eq!(body, expected);
     }
 
     #[tokio::test]

@@ -34,6 +34,14 @@ pub(super) struct Call {
 }
 
 impl Call {
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     pub(super) fn request(&self) -> facilitator::Request<'_> {
         facilitator::Request {
             body: &self.body,
@@ -133,6 +141,8 @@ fn scope(endpoint: Endpoint) -> Scope {
     match endpoint {
         Endpoint::Verify => Scope::Verify,
         Endpoint::Settle
+        | Endpoint::Sessions
+        | Endpoint::SessionAction
         | Endpoint::Supported
         | Endpoint::Settlements
         | Endpoint::Health

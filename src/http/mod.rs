@@ -19,6 +19,7 @@ mod request_id;
 mod router;
 mod seats;
 mod server;
+mod sessions;
 mod settle;
 mod settlements;
 mod status;

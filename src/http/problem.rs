@@ -78,8 +78,13 @@ fn usage(endpoint: Endpoint) -> String {
                 r#"POST {{"x402Version":2,"paymentPayload":{{…}},"paymentRequirements":{{…}}}} as application/json to {route}"#
             )
         }
+        Endpoint::SessionAction => {
+            "use POST /sessions/track, POST /sessions/{id}/settle or POST /sessions/{id}/close"
+                .to_owned()
+        }
         Endpoint::Supported
         | Endpoint::Settlements
+        | Endpoint::Sessions
         | Endpoint::Health
         | Endpoint::Home
         | Endpoint::Payment

@@ -16,7 +16,7 @@ use super::envelope::{catch, envelope};
 use super::error::{self, Problem};
 use super::extract::{self, BodyLimits};
 use super::pages::{Facts, admin, docs, home, status, tx};
-use super::{cors, health, settle, settlements, supported, verify};
+use super::{cors, health, sessions, settle, settlements, supported, verify};
 use crate::config::{self, Cidr};
 use crate::facilitator::Facilitator;
 
@@ -89,6 +89,11 @@ fn routes() -> Router<App> {
         .route("/settle", post(settle::settle))
         .route("/supported", get(supported::supported))
         .route("/settlements/{reference}", get(settlements::settlements))
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/track", post(sessions::track))
+        .route("/sessions/{id}", get(sessions::one))
+        .route("/sessions/{id}/settle", post(sessions::settle))
+        .route("/sessions/{id}/close", post(sessions::close))
         .route("/health", get(health::live))
         .route("/healthz", get(health::live))
         .route("/livez", get(health::live))
@@ -124,9 +129,10 @@ async fn wrong_method(parts: Parts) -> Response<Body> {
 
 fn allowed(endpoint: Endpoint) -> &'static str {
     match endpoint {
-        Endpoint::Verify | Endpoint::Settle => "POST",
+        Endpoint::Verify | Endpoint::Settle | Endpoint::SessionAction => "POST",
         Endpoint::Supported
         | Endpoint::Settlements
+        | Endpoint::Sessions
         | Endpoint::Health
         | Endpoint::Home
         | Endpoint::Payment

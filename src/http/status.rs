@@ -79,6 +79,34 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | R::Eip2612AssetMismatch
         | R::Eip2612SpenderNotPermit2
         | R::Eip2612DeadlineExpired
+        | R::InvalidUptoEvmPayload
+        | R::MissingEip712Domain
+        | R::SpenderNotFacilitator
+        | R::CapTooLow
+        | R::CapBelowRequiredMax
+        | R::AuthorizationExpired
+        | R::InvalidPermitSignature
+        | R::UnsupportedSignatureType
+        | R::InsufficientBalance
+        | R::InsufficientAllowance
+        | R::PermitFailed
+        | R::InvalidTransactionState
+        | R::CapExhausted
+        | R::SessionClosed
+        | R::SettlingInProgress
+        | R::PermitBoundToOtherRecipient
+        | R::PermitBoundToOtherCaller
+        | R::PermitNonceReserved
+        | R::HoldNotFound
+        | R::HoldExceeded
+        | R::InvalidUptoEvmScheme
+        | R::InvalidUptoEvmNetworkMismatch
+        | R::UptoFacilitatorMismatch
+        | R::InvalidUptoEvmSettlementExceedsAmount
+        | R::UptoAmountExceedsPermitted
+        | R::UptoUnauthorizedFacilitator
+        | R::InvalidUptoEvmTransactionFailed
+        | R::UptoCallerMismatch
         | R::InvalidExactSvmUnsupportedScheme
         | R::InvalidExactSvmNetworkMismatch
         | R::NetworkMismatch

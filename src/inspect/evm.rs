@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{Finding, Findings, Grade, read};
 use crate::chain::Error;
 use crate::chain::evm;
-use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, MULTICALL3, PERMIT2};
+use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, MULTICALL3, PERMIT2, UPTO_PERMIT2_PROXY};
 use crate::clock::Clock;
 use crate::config::{EvmNetwork, host};
 use crate::secret::Secret;
@@ -97,6 +97,11 @@ fn contracts(network: &EvmNetwork) -> Vec<Contract> {
         (
             "the Permit2 proxy of `exact`",
             EXACT_PERMIT2_PROXY,
+            Grade::Doubtful,
+        ),
+        (
+            "the Permit2 proxy of `upto`",
+            UPTO_PERMIT2_PROXY,
             Grade::Doubtful,
         ),
         ("Multicall3", MULTICALL3, Grade::Doubtful),

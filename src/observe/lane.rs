@@ -137,3 +137,9 @@ pub fn replaced(network: &Network, signer: &str, nonce: u64) {
     VIOLATIONS.count(["foreign_transaction"]);
     error!(event = "replaced", payment.network = %network, lane.signer = signer, lane.nonce = nonce, "an account nonce was consumed by a transaction that is not ours");
 }
+
+pub fn stuck(network: &Network, signer: &str, nonce: Option<u64>) {
+    VIOLATIONS.count(["foreign_transaction"]);
+    error!(event = "stuck", payment.network = %network, lane.signer = signer, lane.nonce = nonce,
+        "an account nonce was consumed by a transaction that is not ours, and what became of its payments cannot be proven: they wait for an operator");
+}

@@ -13,6 +13,7 @@ mod otel;
 mod payment;
 mod process;
 mod repeats;
+mod session;
 
 use std::error::Error;
 
@@ -27,14 +28,21 @@ pub use door::{
 pub use labels::Named;
 pub use lane::{
     Purse, foreign_nonces, gap_closed, lane_leased, lane_paused, lane_resumed, lane_state,
-    lane_trouble, nonces, not_signed, purse, replaced, replaced_attempt, resumed, too_dear,
+    lane_trouble, nonces, not_signed, purse, replaced, replaced_attempt, resumed, stuck, too_dear,
 };
 pub use log::start as start_log;
 pub use otel::{Telemetry, adopt, sending};
-pub use payment::{Asked, Landing, concluded, enqueued, mined, settle_answered, verified};
+pub use payment::{
+    Asked, Landing, charged, closed, concluded, enqueued, mined, settle_answered, verified,
+};
 pub use process::{
     Backlog, backlog, connections, draining, endpoints, network_ready, not_reloaded, note, ready,
     reconciled, reloaded, serving, signers, store_trouble, task_ended, tick, watcher_trouble,
+};
+
+pub use session::{
+    batch_enqueued, session_failed, session_fallen, session_not_settled, session_unavailable,
+    sweeper_trouble, swept,
 };
 
 /// A cause with everything below it, as one line.

@@ -11,7 +11,7 @@ use super::metrics::catalogue::{
 };
 use super::{float, native, otel};
 use crate::clock::UnixMillis;
-use crate::protocol::Network;
+use crate::protocol::{Amount, Network};
 use crate::store::{InFlight, Mined, Settlement, Verdict};
 
 /// What a request is about, as it was written: only what is ours becomes a label.
@@ -159,4 +159,13 @@ pub fn concluded(network: &Network, id: &str, verdict: &Verdict) {
             warn!(event = "requeued", payment.network = %network, settlement.id = id, "a payment goes back into the queue");
         }
     }
+}
+
+pub fn closed(network: &Network, id: &str, payment_key: &str) {
+    info!(event = "closed", payment.network = %network, settlement.id = id, payment.key = payment_key, "a payment is closed without a charge");
+}
+
+/// The resource server alone decided how much of the ceiling is taken: whoever is asked about it later finds both numbers here.
+pub fn charged(network: &Network, id: &str, amount: Amount, ceiling: Amount) {
+    info!(event = "charged", payment.network = %network, settlement.id = id, payment.amount = %amount, payment.ceiling = %ceiling, "a ceiling is charged");
 }

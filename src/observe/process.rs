@@ -161,22 +161,23 @@ pub fn reconciled(report: &Report) {
             "the ledger and the chain disagree"
         );
     }
-    match &report.interrupted {
-        Some(cause) => warn!(
+    if let Some(cause) = &report.interrupted {
+        warn!(
             event = "reconcile_interrupted",
             payment.network = network,
             cause,
             "the ledger could not be compared with the chain to the end"
-        ),
-        None => info!(
-            event = "reconciled",
-            payment.network = network,
-            settled = report.settled,
-            transactions = report.transactions,
-            differences = report.differences.len(),
-            "the ledger was compared with the chain"
-        ),
+        );
+        return;
     }
+    info!(
+        event = "reconciled",
+        payment.network = network,
+        settled = report.settled,
+        transactions = report.transactions,
+        differences = report.differences.len(),
+        "the ledger was compared with the chain"
+    );
 }
 
 pub fn task_ended(name: &str) {

@@ -48,9 +48,17 @@ impl Requirements {
     }
 }
 
+/// What a request asks for. The requirements' amount means the ceiling in one and the charge in the other, for schemes that may charge less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Verify,
+    Settle,
+}
+
 /// A parsed `/verify` or `/settle` request.
 #[derive(Debug, Clone)]
 pub struct Payment {
+    pub purpose: Purpose,
     pub version: Version,
     pub requirements: Requirements,
     /// The requirements' `network` as it was written (a version 1 name, or CAIP-2): answers echo it.
@@ -59,6 +67,8 @@ pub struct Payment {
     pub accepted_scheme: String,
     /// The buyer's choice of network, as written.
     pub accepted_network: String,
+    /// The buyer's choice of asset, as written; `None` where none is written.
+    pub accepted_asset: Option<String>,
     /// The scheme's own part, unparsed: its scheme reads it strictly.
     pub payload: Box<RawValue>,
     /// `extensions` by id; a member that is `null` is left out.

@@ -102,6 +102,39 @@ reasons! {
     Eip2612AssetMismatch = "eip2612_asset_mismatch",
     Eip2612SpenderNotPermit2 = "eip2612_spender_not_permit2",
     Eip2612DeadlineExpired = "eip2612_deadline_expired",
+    // Upto on EVM, EIP-2612 sessions.
+    InvalidUptoEvmPayload = "invalid_upto_evm_payload",
+    MissingEip712Domain = "missing_eip712_domain",
+    SpenderNotFacilitator = "spender_not_facilitator",
+    CapTooLow = "cap_too_low",
+    CapBelowRequiredMax = "cap_below_required_max",
+    AuthorizationExpired = "authorization_expired",
+    InvalidPermitSignature = "invalid_permit_signature",
+    UnsupportedSignatureType = "unsupported_signature_type",
+    InsufficientBalance = "insufficient_balance",
+    InsufficientAllowance = "insufficient_allowance",
+    PermitFailed = "permit_failed",
+    InvalidTransactionState = "invalid_transaction_state",
+    // The account of sessions.
+    CapExhausted = "cap_exhausted",
+    SessionClosed = "session_closed",
+    SettlingInProgress = "settling_in_progress",
+    PermitBoundToOtherRecipient = "permit_bound_to_other_recipient",
+    PermitBoundToOtherCaller = "permit_bound_to_other_caller",
+    /// Another permit with this nonce is at work, or was charged.
+    PermitNonceReserved = "permit_nonce_reserved",
+    HoldNotFound = "hold_not_found",
+    HoldExceeded = "hold_exceeded",
+    // Upto on EVM, by Permit2.
+    InvalidUptoEvmScheme = "invalid_upto_evm_scheme",
+    InvalidUptoEvmNetworkMismatch = "invalid_upto_evm_network_mismatch",
+    UptoFacilitatorMismatch = "upto_facilitator_mismatch",
+    InvalidUptoEvmSettlementExceedsAmount = "invalid_upto_evm_payload_settlement_exceeds_amount",
+    UptoAmountExceedsPermitted = "upto_amount_exceeds_permitted",
+    UptoUnauthorizedFacilitator = "upto_unauthorized_facilitator",
+    InvalidUptoEvmTransactionFailed = "invalid_upto_evm_transaction_failed",
+    /// Another caller verified this payment first, and the one that asks is not bound to its recipient.
+    UptoCallerMismatch = "upto_caller_mismatch",
     // Exact on Solana.
     InvalidExactSvmUnsupportedScheme = "invalid_exact_svm_unsupported_scheme",
     InvalidExactSvmNetworkMismatch = "invalid_exact_svm_network_mismatch",
@@ -161,6 +194,7 @@ impl Reason {
         self == Self::InvalidExactEvmAuthorizationValidBefore
             || self == Self::Permit2DeadlineExpired
             || self == Self::Eip2612DeadlineExpired
+            || self == Self::AuthorizationExpired
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::payment::{Payment, Requirements, Version};
+use super::payment::{Payment, Purpose, Requirements, Version};
 use super::{Amount, Network, Object, Reason, response};
 
 /// A request that could not be read. It is answered in the protocol's shape like every other.
@@ -61,6 +61,7 @@ struct PayloadV2 {
 struct Accepted {
     scheme: String,
     network: String,
+    asset: Option<Value>,
 }
 
 /// Both versions of `paymentRequirements`; which amount member counts depends on the version.
@@ -82,6 +83,7 @@ struct WireRequirements {
 /// # Errors
 /// [`Malformed`] with `invalid_json`, `missing_parameters`, `invalid_x402_version`, `invalid_payload`, `invalid_payment_requirements` or `invalid_network`.
 pub fn parse(
+    purpose: Purpose,
     body: &[u8],
     network_named: impl Fn(&str) -> Option<Network>,
 ) -> Result<Payment, Malformed> {
@@ -93,7 +95,8 @@ pub fn parse(
     })?;
     let network = envelope.payment_requirements.and_then(wire_network);
     let wire_network = network.unwrap_or_else(|| unknown.to_owned());
-    parse_parts(&envelope, &wire_network, network_named).map_err(|(reason, message)| Malformed {
+    let parsed = parse_parts(purpose, &envelope, &wire_network, network_named);
+    parsed.map_err(|(reason, message)| Malformed {
         reason,
         message,
         network: wire_network,
@@ -126,6 +129,7 @@ fn wire_network(requirements: &RawValue) -> Option<String> {
 }
 
 fn parse_parts(
+    purpose: Purpose,
     envelope: &Envelope<'_>,
     wire_network: &str,
     network_named: impl Fn(&str) -> Option<Network>,
@@ -150,10 +154,15 @@ fn parse_parts(
         );
     };
     let requirements = read_requirements(version, wire, network)?;
-    let (accepted_scheme, accepted_network, payload, extensions) = match version {
+    let (accepted, payload, extensions) = match version {
         Version::V1 => {
             let read: PayloadV1 = read_payload(payload)?;
-            (read.scheme, read.network, read.payload, BTreeMap::new())
+            let accepted = Accepted {
+                scheme: read.scheme,
+                network: read.network,
+                asset: None,
+            };
+            (accepted, read.payload, BTreeMap::new())
         }
         Version::V2 => {
             let read: PayloadV2 = read_payload(payload)?;
@@ -161,20 +170,20 @@ fn parse_parts(
             let present = extensions
                 .into_iter()
                 .filter_map(|(id, raw)| Some((id, raw?)));
-            (
-                read.accepted.0.scheme,
-                read.accepted.0.network,
-                read.payload,
-                present.collect(),
-            )
+            (read.accepted.0, read.payload, present.collect())
         }
     };
     Ok(Payment {
+        purpose,
         version,
         requirements,
         wire_network: wire_network.to_owned(),
-        accepted_scheme,
-        accepted_network,
+        accepted_scheme: accepted.scheme,
+        accepted_network: accepted.network,
+        accepted_asset: match accepted.asset {
+            Some(Value::String(asset)) => Some(asset),
+            Some(_) | None => None,
+        },
         payload,
         extensions,
     })

@@ -36,6 +36,25 @@ pub struct SettleResponse {
     pub payer: Option<String>,
     pub transaction: String,
     pub network: String,
+    /// What was charged, atomic units in decimal; `upto` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+    /// Only of a charge that is settled later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Accrual>,
+}
+
+/// What a charge to a session says besides success: nothing is on chain yet. Amounts are atomic units in decimal.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Accrual {
+    pub session_id: String,
+    /// `accrued`
+    pub state: &'static str,
+    /// What the session owes in all, settled or not.
+    pub charged: String,
+    /// What neither a hold nor a charge has taken of the cap.
+    pub remaining: String,
 }
 
 /// One entry of `/supported` `kinds`.

@@ -15,7 +15,7 @@ use crate::http::Keyring;
 use crate::lifecycle::Lifecycle;
 use crate::observe;
 use crate::protocol::Network;
-use crate::reload::{self, Reload, Reloadable};
+use crate::reload::{Hangups, Reload, Reloadable};
 use crate::store::Store;
 
 /// How often days gone by are forgotten.
@@ -66,7 +66,8 @@ impl Access {
             lifecycle.spawn("keys", keyring.keep_fresh(lifecycle.stopping()));
         }
         let sections: Vec<Arc<dyn Reload>> = vec![self.rules];
-        lifecycle.spawn("reload", reload::on_hangup(sections, lifecycle.stopping()));
+        let reloading = Hangups::listen().reload(sections, lifecycle.stopping());
+        lifecycle.spawn("reload", reloading);
         lifecycle.spawn("pruning", prune(shared.store.clone(), lifecycle.stopping()));
     }
 }

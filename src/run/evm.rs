@@ -8,9 +8,11 @@ use super::Shared;
 use crate::chain::Witness;
 use crate::chain::evm::{self, Chain, Lane, Reads, Watcher};
 use crate::chain::pulse::Pulse;
-use crate::config::{Evm, EvmNetwork};
+use crate::config::{Auth, Evm, EvmNetwork};
 use crate::lifecycle::Lifecycle;
-use crate::scheme::exact_evm::{self, ExactEvm};
+use crate::scheme;
+use crate::scheme::exact_evm::ExactEvm;
+use crate::scheme::upto_evm::UptoEvm;
 use crate::signer::{Local, Signer};
 
 /// Every EVM network and every key on it.
@@ -45,14 +47,28 @@ impl Family {
     }
 
     pub(super) fn exact(&self) -> ExactEvm {
+        ExactEvm::new(self.chains.iter().map(|chain| self.view(chain)).collect())
+    }
+
+    /// How much of a ceiling is taken the resource server alone decides: where it moves real money, it must be known who asks.
+    pub(super) fn upto(&self, auth: &Auth) -> UptoEvm {
+        let is_guarded = auth.api_keys || !auth.tokens.is_empty();
+        let chains = self.chains.iter();
+        let chains = chains.filter(|chain| chain.config.testnet || is_guarded);
+        let upto = UptoEvm::new(chains.map(|chain| self.view(chain)).collect());
+        match self.chains.first() {
+            Some(chain) => upto.with_sessions(chain.store.clone(), chain.clock.clone()),
+            None => upto,
+        }
+    }
+
+    /// A chain as a scheme sees it.
+    fn view(&self, chain: &Chain) -> scheme::evm::Chain {
         let addresses: Vec<_> = self.signers.iter().map(|signer| signer.address()).collect();
         // Any account will do for reads; one that pays the gas is closest to what will happen.
         let reader = addresses.first().copied().unwrap_or_default();
-        let chain = |chain: &Arc<Chain>| {
-            let reads = Arc::new(Reads::new(Arc::clone(&chain.rpc), reader));
-            exact_evm::Chain::new(chain.config.clone(), reads, addresses.clone())
-        };
-        ExactEvm::new(self.chains.iter().map(chain).collect())
+        let reads = Arc::new(Reads::new(Arc::clone(&chain.rpc), reader));
+        scheme::evm::Chain::new(chain.config.clone(), reads, addresses)
     }
 
     pub(super) fn witnesses(&self) -> Vec<Arc<dyn Witness>> {

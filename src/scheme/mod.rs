@@ -1,9 +1,12 @@
 //! Schemes: what a payment must satisfy. A scheme turns a [`Payment`] into a [`Checked`] without asking anybody, and that into a [`Verified`]
 //! with at most one question to the chain. Only this room makes a [`Verified`], and only a `Verified` can be enqueued.
 
+pub mod evm;
 pub mod exact_evm;
 pub mod exact_svm;
 mod registry;
+mod session;
+pub mod upto_evm;
 mod verified;
 
 use std::time::Duration;
@@ -12,10 +15,11 @@ use async_trait::async_trait;
 
 use crate::clock::UnixMillis;
 use crate::protocol::response::SupportedKind;
-use crate::protocol::{Network, Payment, Reason};
+use crate::protocol::{Amount, Network, Payment, Reason};
 
 pub use registry::Registry;
-pub use verified::{Identity, Request, Verified};
+pub use session::{Batches, ChainSees, Check, Opening, PermitState, SessionChecked, Standing};
+pub use verified::{Batch, Identity, Request, Verified};
 
 /// A payment scheme on a family of networks, named like the specification's file.
 #[async_trait]
@@ -30,7 +34,7 @@ pub trait Scheme: Send + Sync {
     fn kinds(&self) -> Vec<SupportedKind>;
 
     /// Called before each answer of `/supported`, for schemes whose kinds take turns.
-    fn turn(&self) {}
+    fn turn(&self, _now: UnixMillis) {}
 
     /// Extension ids that it honours.
     fn extensions(&self) -> Vec<&'static str>;
@@ -42,7 +46,12 @@ pub trait Scheme: Send + Sync {
     ///
     /// # Errors
     /// A payload that cannot be read, so that no payment can be named. Every other failure is in the [`Checked`], whose identity is known.
-    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Box<dyn Checked>, Rejection>;
+    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Check, Rejection>;
+
+    /// What settles the sessions of this scheme; `None` where it has none.
+    fn batches(&self) -> Option<&dyn Batches> {
+        None
+    }
 }
 
 /// A payment whose identity is known and whose in-process checks are done.
@@ -61,6 +70,11 @@ pub trait Checked: Send + Sync {
 
     /// The code of a payment whose window has passed.
     fn expired(&self) -> Reason;
+
+    /// What was signed, where less may be charged: then answers tell the amount, and only the caller that verified the payment may charge it.
+    fn ceiling(&self) -> Option<Amount> {
+        None
+    }
 
     /// Asks the chain: signature of payers with code, asset, and a simulation of the settlement itself.
     async fn verify(self: Box<Self>) -> Result<Verified, Refusal>;

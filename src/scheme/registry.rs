@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checked, Rejection, Scheme};
+use super::{Batches, Check, Rejection, Scheme};
 use crate::clock::UnixMillis;
 use crate::protocol::response::SupportedResponse;
-use crate::protocol::{Payment, Reason};
+use crate::protocol::{Network, Payment, Reason};
 
 /// Every scheme that payments can be routed to.
 #[derive(Default)]
@@ -17,15 +17,12 @@ impl Registry {
     }
 
     /// What `/supported` answers.
-    pub fn supported(&self) -> SupportedResponse {
+    pub fn supported(&self, now: UnixMillis) -> SupportedResponse {
         let mut signers: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for scheme in &self.0 {
-            scheme.turn();
-            let families: BTreeSet<String> = scheme
-                .networks()
-                .iter()
-                .map(crate::protocol::Network::family)
-                .collect();
+            scheme.turn(now);
+            let families: BTreeSet<String> =
+                scheme.networks().iter().map(Network::family).collect();
             for family in families {
                 let known = signers.entry(family).or_default();
                 for signer in scheme.signers() {
@@ -51,7 +48,7 @@ impl Registry {
     ///
     /// # Errors
     /// `unsupported_scheme` or `invalid_network` where nothing is listed for it; otherwise the scheme's own.
-    pub fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Box<dyn Checked>, Rejection> {
+    pub fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Check, Rejection> {
         let name = payment.requirements.scheme.as_str();
         let network = &payment.requirements.network;
         let mut named = self
@@ -76,5 +73,14 @@ impl Registry {
             None => Err(Rejection::new(Reason::InvalidNetwork)
                 .because(format!("{name} is not offered on {network} here"))),
         }
+    }
+
+    /// What settles the sessions on a network; `None` where this deployment has no scheme with sessions any more.
+    pub fn batches(&self, network: &Network) -> Option<&dyn Batches> {
+        let mut on_network = self
+            .0
+            .iter()
+            .filter(|scheme| scheme.networks().contains(network));
+        on_network.find_map(|scheme| scheme.batches())
     }
 }

@@ -1,7 +1,7 @@
 //! A payment that was verified: the only thing that can be enqueued.
 
 use crate::protocol::{Amount, Network};
-use crate::store::{self, Enqueued, NewSettlement, Store};
+use crate::store::{self, Batched, Enqueued, NewBatch, NewSettlement, Purpose, Quota, Store};
 
 /// What names a payment and what a repeated request must share with the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,25 +46,87 @@ pub(super) struct Terms {
 pub struct Verified {
     identity: Identity,
     terms: Terms,
+    effect: Effect,
+}
+
+/// What its settlement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// A transaction moves the amount.
+    Pays,
+    /// Nothing moves: the authorization is only kept from ever being charged.
+    Closes,
 }
 
 impl Verified {
     pub(super) fn new(identity: Identity, terms: Terms) -> Self {
-        Self { identity, terms }
+        Self {
+            identity,
+            terms,
+            effect: Effect::Pays,
+        }
     }
 
+    /// A payment of which nothing is charged.
+    pub(super) fn closing(identity: Identity, terms: Terms) -> Self {
+        Self {
+            effect: Effect::Closes,
+            ..Self::new(identity, terms)
+        }
+    }
+
+    /// As written in the payload.
     pub fn payer(&self) -> &str {
         &self.identity.payer
     }
 
-    /// Puts the payment into the queue, once per payment key. The only caller of the store's insert.
+    /// The payer in the chain's normal form.
+    pub fn account(&self) -> &str {
+        &self.terms.payer
+    }
+
+    /// First block time, unix seconds, at which the authorization can no longer be executed.
+    pub fn expires_at(&self) -> i64 {
+        self.terms.expires_at
+    }
+
+    /// Puts the payment on record, once per payment key: into the queue, or closed where nothing is charged. With [`Verified::enqueue_batch`] the only caller
+    /// of the store's inserts.
     pub async fn enqueue(
         self,
         store: &Store,
         request: Request<'_>,
     ) -> Result<Enqueued, store::Error> {
-        let Self { identity, terms } = self;
-        let new = NewSettlement {
+        let (effect, quotas) = (self.effect, request.quotas);
+        let new = self.into_settlement(request);
+        match effect {
+            Effect::Pays => store.enqueue(new, quotas).await,
+            Effect::Closes => store.close_unpaid(new).await,
+        }
+    }
+
+    /// Puts a sum of a session into the queue, in the transaction that finds it due.
+    pub async fn enqueue_batch(
+        self,
+        store: &Store,
+        batch: Batch<'_>,
+        request: Request<'_>,
+    ) -> Result<Batched, store::Error> {
+        let new = NewBatch {
+            session_id: batch.session_id,
+            sequence: batch.sequence,
+            settlement: self.into_settlement(request),
+            reason: batch.reason,
+            purpose: batch.purpose,
+        };
+        store.enqueue_batch(new).await
+    }
+
+    fn into_settlement(self, request: Request<'_>) -> NewSettlement {
+        let Self {
+            identity, terms, ..
+        } = self;
+        NewSettlement {
             payment_key: identity.payment_key,
             fingerprint: identity.fingerprint,
             proof: identity.proof,
@@ -82,15 +144,26 @@ impl Verified {
             batchable: terms.batchable,
             deadline: request.deadline,
             expires_at: terms.expires_at,
-        };
-        store.enqueue(new).await
+        }
     }
 }
 
-/// Who asks, and until when they wait.
+/// Which sum of which session a settlement is.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    pub session_id: &'a str,
+    /// The number it was prepared as.
+    pub sequence: u64,
+    /// `idle_timeout` and the like.
+    pub reason: &'a str,
+    pub purpose: Purpose<'a>,
+}
+
+/// Who asks, until when they wait, and what they may have in a day.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     pub caller: &'a str,
     pub wire_network: &'a str,
     pub deadline: crate::clock::UnixMillis,
+    pub quotas: &'a [Quota],
 }

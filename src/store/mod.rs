@@ -1,6 +1,7 @@
 //! What must survive a crash. One SQL text on Postgres and SQLite; every transition is one conditional statement whose affected rows say who won.
 
 mod bells;
+mod claims;
 mod exposures;
 mod fees;
 mod keys;
@@ -11,7 +12,9 @@ mod queue;
 mod quotas;
 mod reconcile;
 mod row;
+mod sessions;
 mod settlements;
+mod submissions;
 mod survey;
 mod transactions;
 mod watch;
@@ -28,18 +31,25 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 
 pub use bells::{Bell, POLL};
+pub use claims::NewClaim;
 pub use fees::{Fees, FeesToday, Spenders};
 pub use keys::{Added, ApiKey, KEYS_MAX};
 pub use lanes::{LaneState, Lease};
 pub use outcomes::{Block, Mined, Verdict};
-pub use overview::{Carrier, HourCount, Life, Overdue, Recent, Tried};
+pub use overview::{Carriage, HourCount, Life, Overdue, Recent, Tried};
 pub use quotas::{Quota, UnderWay, Whose};
 pub use reconcile::{Difference, DifferenceKind, FinalTransaction, KnownNonces, Spent};
 pub use row::{Delivered, Proof, Settlement, Stage};
+pub use sessions::{
+    Batch, Batched, Charged, Fate, Held, Hold, HoldState, Keeper, NewBatch, NewCharge, NewHold,
+    NewSession, NextAttempt, Opened, Purpose, Session, SessionState, Source, Totals, Unclaimed,
+    Visible,
+};
 pub use settlements::{Delivery, Enqueued, NewSettlement};
+pub use submissions::{Submission, Submitted};
 pub use survey::{Connections, Cost, LaneRow, Waiting};
-pub use transactions::{Attempt, InFlight, NewAttempt, Role, Submission, Submitted};
-pub use watch::NotFinal;
+pub use transactions::{Attempt, InFlight, NewAttempt, Role};
+pub use watch::{Carrier, NotFinal};
 
 /// The database.
 #[derive(Debug, Clone)]
@@ -153,12 +163,25 @@ impl Store {
     }
 
     /// A transaction that may write. SQLite takes its write lock at once: upgrading a read lock later can fail.
+    ///
+    /// Begun in a task of its own, which a dropped request cannot leave half done: the driver forgets a `begin` that is dropped while it waits for
+    /// Postgres to answer, and hands the connection to the next request inside a transaction that nobody commits. A transaction that was begun
+    /// for nobody is rolled back as it is dropped here.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the statement or the pool's patience, and its end is awaited here"
+    )]
     async fn begin(&self) -> Result<Transaction<'static, Any>> {
         let statement = match self.engine {
             Engine::Sqlite => "begin immediate",
             Engine::Postgres => "begin",
         };
-        Ok(self.pool.begin_with(statement).await?)
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+        begun
+            .await
+            .map_err(|_| Error::Database(sqlx::Error::WorkerCrashed))?
+            .map_err(Error::Database)
     }
 
     fn now(&self) -> i64 {
@@ -206,8 +229,18 @@ fn migrator() -> Migrator {
             "settlements",
             include_str!("../../migrations/0001_settlements.sql"),
         ),
+        (
+            2,
+            "sessions",
+            include_str!("../../migrations/0002_sessions.sql"),
+        ),
         (3, "keys", include_str!("../../migrations/0003_keys.sql")),
         (5, "pages", include_str!("../../migrations/0005_pages.sql")),
+        (
+            4,
+            "claims",
+            include_str!("../../migrations/0004_claims.sql"),
+        ),
         (
             6,
             "reconcile",

@@ -172,7 +172,7 @@ impl Store {
              and role = 'payment' order by number desc limit 1), $1), log_index = null, block_number = null, \
              block_hash = null, reason = null, message = null, final_at = null, updated_at = $2 \
              where state in ('settled', 'failed') and block_hash = $3 and id in \
-             (select settlement_id from settlement_transactions where transaction_id = $4) returning id",
+             (select settlement_id from settlement_transactions where transaction_id = $4 and role = 'payment') returning id",
         )
         .bind(&was.hash)
         .bind(self.now())
@@ -199,7 +199,7 @@ impl Store {
             .await?;
         sqlx::query(
             "update settlements set final_at = $1 where state = 'settled' and block_hash = $2 and final_at is null and id in \
-             (select settlement_id from settlement_transactions where transaction_id = $3)",
+             (select settlement_id from settlement_transactions where transaction_id = $3 and role = 'payment')",
         )
         .bind(self.now())
         .bind(&done.block.hash)
@@ -228,7 +228,7 @@ impl Store {
 }
 
 /// One settlement's transition. A row that is not where the verdict starts from, or not as it was seen, stays as it is: somebody else decided
-/// first. So does one whose proof proves another payment already.
+/// first. So does one whose proof proves another payment already, and a session's batch that failed for good: its amount may be charged anew.
 async fn conclude(
     tx: &mut Transaction<'static, Any>,
     id: &str,
@@ -242,7 +242,7 @@ async fn conclude(
          block_number = $5, block_hash = $6, log_index = $7, settled_at = $8, deadline = coalesce($9, deadline), \
          batchable = case when $9 is null then batchable else 0 end, claimed_until = 0, final_at = null, updated_at = $8 \
          where id = $10 and (state = 'submitted' or (state = 'queued' and transaction_hash is not null) \
-         or (state in ('failed', 'expired') and $1 in ('settled', 'settled_elsewhere')) or (state = 'settled_elsewhere' and $1 = 'settled')) \
+         or (state in ('failed', 'expired') and $1 in ('settled', 'settled_elsewhere') and (session_id is null or final_at is null)) or (state = 'settled_elsewhere' and $1 = 'settled')) \
          and ($11 is null or (state = $11 and coalesce(transaction_hash, '') = $12)) \
          and not exists (select 1 from settlements other where other.network = settlements.network and other.transaction_hash = $4 \
          and other.log_index = $7 and other.id <> $10)",

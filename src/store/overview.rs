@@ -53,12 +53,12 @@ pub struct Life {
     pub final_at: Option<i64>,
     pub delivered_at: Option<i64>,
     /// Oldest first.
-    pub transactions: Vec<Carrier>,
+    pub transactions: Vec<Carriage>,
 }
 
 /// A transaction that carried a settlement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Carrier {
+pub struct Carriage {
     pub signer: String,
     pub account_nonce: Option<i64>,
     /// `signed`, `broadcast`, `mined` or `replaced`.
@@ -175,11 +175,11 @@ impl Store {
             settled_at: row.try_get("settled_at")?,
             final_at: row.try_get("final_at")?,
             delivered_at: row.try_get("delivered_at")?,
-            transactions: self.carriers(id).await?,
+            transactions: self.carriages(id).await?,
         })
     }
 
-    async fn carriers(&self, settlement: &str) -> Result<Vec<Carrier>> {
+    async fn carriages(&self, settlement: &str) -> Result<Vec<Carriage>> {
         let rows = sqlx::query(
             "select t.id as id, t.signer as signer, t.account_nonce as account_nonce, t.state as state, t.mined_hash as mined_hash, \
              t.block_number as block_number, t.succeeded as succeeded, t.gas_used as gas_used, t.cost_gwei as cost_gwei, \
@@ -190,11 +190,11 @@ impl Store {
         .bind(TOLD)
         .fetch_all(&self.pool)
         .await?;
-        let mut carriers = Vec::with_capacity(rows.len());
+        let mut carriages = Vec::with_capacity(rows.len());
         for row in &rows {
             let id: String = row.try_get("id")?;
             let succeeded: Option<i64> = row.try_get("succeeded")?;
-            carriers.push(Carrier {
+            carriages.push(Carriage {
                 signer: row.try_get("signer")?,
                 account_nonce: row.try_get("account_nonce")?,
                 state: row.try_get("state")?,
@@ -208,7 +208,7 @@ impl Store {
                 attempts: self.tried(&id).await?,
             });
         }
-        Ok(carriers)
+        Ok(carriages)
     }
 
     async fn tried(&self, transaction: &str) -> Result<Vec<Tried>> {

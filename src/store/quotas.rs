@@ -1,6 +1,6 @@
 //! Daily numbers shared by all replicas, and how much is under way.
 
-use sqlx::Row;
+use sqlx::{Any, Row, Transaction};
 
 use super::{Result, Store};
 use crate::protocol::Network;
@@ -51,47 +51,31 @@ impl Store {
         Ok(None)
     }
 
-    /// Counts one payment of today against every quota, or against none: the first that is used up is returned. One statement per quota
-    /// decides, so replicas together never exceed it.
-    pub async fn take_quotas(&self, quotas: &[Quota]) -> Result<Option<Quota>> {
-        if quotas.is_empty() {
-            return Ok(None);
-        }
+    /// Counts one payment of today against every quota; the first that is used up is returned, and then nothing may be committed. One statement
+    /// per quota decides, so replicas together never exceed it.
+    pub(super) async fn count(
+        &self,
+        tx: &mut Transaction<'static, Any>,
+        quotas: &[Quota],
+    ) -> Result<Option<Quota>> {
         // One order for everybody, or two requests could wait for each other.
         let mut quotas: Vec<&Quota> = quotas.iter().collect();
         quotas.sort_by(|a, b| a.subject.cmp(&b.subject));
-        let mut tx = self.begin().await?;
         for quota in quotas {
-            let taken = sqlx::query(
+            let counted = sqlx::query(
                 "insert into quotas (day, subject, payments) select $1, $2, 1 where $3 > 0 \
                  on conflict (day, subject) do update set payments = quotas.payments + 1 where quotas.payments < $3",
             )
             .bind(self.today())
             .bind(&quota.subject)
             .bind(quota.most)
-            .execute(&mut *tx)
+            .execute(&mut **tx)
             .await?;
-            if taken.rows_affected() == 0 {
-                tx.rollback().await?;
+            if counted.rows_affected() == 0 {
                 return Ok(Some(quota.clone()));
             }
         }
-        tx.commit().await?;
         Ok(None)
-    }
-
-    /// Gives back what was taken for a payment that did not come about.
-    pub async fn give_quotas_back(&self, quotas: &[Quota]) -> Result<()> {
-        for quota in quotas {
-            sqlx::query(
-                "update quotas set payments = payments - 1 where day = $1 and subject = $2 and payments > 0",
-            )
-            .bind(self.today())
-            .bind(&quota.subject)
-            .execute(&self.pool)
-            .await?;
-        }
-        Ok(())
     }
 
     /// Forgets numbers older than so many days.

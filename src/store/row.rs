@@ -58,6 +58,10 @@ pub enum Stage {
         proof: Proof,
         delivered: Option<Delivered>,
     },
+    /// Nothing was charged, by no transaction; the authorization is never charged again.
+    Closed {
+        delivered: Option<Delivered>,
+    },
     /// Somebody else's transaction paid the same terms.
     SettledElsewhere {
         transaction: String,
@@ -102,6 +106,7 @@ impl Stage {
             Self::Queued { .. } => "queued",
             Self::Submitted { .. } => "submitted",
             Self::Settled { .. } => "settled",
+            Self::Closed { .. } => "closed",
             Self::SettledElsewhere { .. } => "settled_elsewhere",
             Self::Failed { .. } => "failed",
             Self::Expired { .. } => "expired",
@@ -123,7 +128,7 @@ impl Stage {
                 Some(transaction)
             }
             Self::Settled { proof, .. } => Some(&proof.transaction),
-            Self::Released { .. } => None,
+            Self::Closed { .. } | Self::Released { .. } => None,
         }
     }
 }
@@ -175,6 +180,9 @@ fn read_stage(row: &AnyRow) -> Result<Stage> {
         },
         "settled" => Stage::Settled {
             proof: read_proof(row, known(transaction)?)?,
+            delivered: read_delivered(row)?,
+        },
+        "closed" => Stage::Closed {
             delivered: read_delivered(row)?,
         },
         "settled_elsewhere" => Stage::SettledElsewhere {

@@ -1,7 +1,9 @@
 //! Settlements as requests see them: insert once, look up, deliver once, give up.
 
+use sqlx::{Any, Executor};
+
 use super::row::{Settlement, settlement_columns};
-use super::{Result, Store, new_id};
+use super::{Quota, Result, Store, new_id};
 use crate::clock::UnixMillis;
 use crate::protocol::{Amount, Network, Reason};
 
@@ -35,6 +37,8 @@ pub enum Enqueued {
     First(String),
     /// The payment key is on record already.
     Known,
+    /// Not inserted, for today's number of this quota is used up.
+    UsedUp(Quota),
 }
 
 /// One caller being told the success.
@@ -58,41 +62,47 @@ impl Delivery {
 }
 
 impl Store {
-    /// Inserts the payment unless its key is on record: the unique payment key decides who is first.
-    pub async fn enqueue(&self, new: NewSettlement) -> Result<Enqueued> {
+    /// Inserts the payment unless its key is on record: the unique payment key decides who is first. It counts against every quota in the same
+    /// transaction, so that whoever finds a quota used up also finds the payments that used it.
+    pub async fn enqueue(&self, new: NewSettlement, quotas: &[Quota]) -> Result<Enqueued> {
+        let network = new.network.clone();
+        let enqueued = self.insert(new, "queued", quotas).await?;
+        if matches!(enqueued, Enqueued::First(_)) {
+            self.ring_queue(network.as_str());
+        }
+        Ok(enqueued)
+    }
+
+    /// Like [`Store::enqueue`] for a payment of which nothing is charged: it never becomes a transaction, and its row keeps others from charging it.
+    pub async fn close_unpaid(&self, new: NewSettlement) -> Result<Enqueued> {
+        self.insert(new, "closed", &[]).await
+    }
+
+    async fn insert(&self, new: NewSettlement, state: &str, quotas: &[Quota]) -> Result<Enqueued> {
         let id = new_id();
-        let now = self.now();
-        let inserted = sqlx::query(
-            "insert into settlements (id, payment_key, fingerprint, proof, caller, scheme, network, wire_network, asset, payer, \
-             pay_to, amount, work, expect, required_sender, batchable, deadline, state, created_at, updated_at, claimed_until, expires_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'queued', $18, $18, 0, $19) \
-             on conflict do nothing",
-        )
-        .bind(&id)
-        .bind(new.payment_key)
-        .bind(new.fingerprint)
-        .bind(new.proof)
-        .bind(new.caller)
-        .bind(new.scheme)
-        .bind(new.network.as_str())
-        .bind(new.wire_network)
-        .bind(new.asset)
-        .bind(new.payer)
-        .bind(new.pay_to)
-        .bind(new.amount.to_string())
-        .bind(new.work)
-        .bind(new.expect)
-        .bind(new.required_sender)
-        .bind(i64::from(new.batchable))
-        .bind(new.deadline.0)
-        .bind(now)
-        .bind(new.expires_at)
-        .execute(&self.pool)
-        .await?;
-        if inserted.rows_affected() == 0 {
+        let entry = Entry {
+            id: &id,
+            state,
+            session_id: None,
+            now: self.now(),
+        };
+        if quotas.is_empty() {
+            let is_first = insert(&self.pool, new, entry).await?;
+            return Ok(if is_first {
+                Enqueued::First(id)
+            } else {
+                Enqueued::Known
+            });
+        }
+        let mut tx = self.begin().await?;
+        if !insert(&mut *tx, new, entry).await? {
             return Ok(Enqueued::Known);
         }
-        self.ring_queue(new.network.as_str());
+        if let Some(quota) = self.count(&mut tx, quotas).await? {
+            tx.rollback().await?;
+            return Ok(Enqueued::UsedUp(quota));
+        }
+        tx.commit().await?;
         Ok(Enqueued::First(id))
     }
 
@@ -157,7 +167,7 @@ impl Store {
     pub async fn deliver(&self, id: &str, delivery: &Delivery) -> Result<bool> {
         let done = sqlx::query(
             "update settlements set delivered_at = $1, delivered_to = $2, delivery_key = $3, delivery_id = $4 \
-             where id = $5 and state = 'settled' and (delivered_at is null or delivery_id = $4)",
+             where id = $5 and state in ('settled', 'closed') and (delivered_at is null or delivery_id = $4)",
         )
         .bind(self.now())
         .bind(&delivery.caller)
@@ -183,4 +193,52 @@ impl Store {
         self.ring_settlement(id);
         Ok(())
     }
+}
+
+/// How a payment enters the record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub id: &'a str,
+    pub state: &'a str,
+    /// A batch names its session.
+    pub session_id: Option<&'a str>,
+    pub now: i64,
+}
+
+/// The insert itself; false when the payment key is on record.
+pub(super) async fn insert<'e>(
+    executor: impl Executor<'e, Database = Any>,
+    new: NewSettlement,
+    entry: Entry<'_>,
+) -> Result<bool> {
+    let inserted = sqlx::query(
+        "insert into settlements (id, payment_key, fingerprint, proof, caller, scheme, network, wire_network, asset, payer, \
+         pay_to, amount, work, expect, required_sender, batchable, deadline, state, created_at, updated_at, claimed_until, expires_at, \
+         session_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $21, $18, $18, 0, $19, $20) \
+         on conflict do nothing",
+    )
+    .bind(entry.id)
+    .bind(new.payment_key)
+    .bind(new.fingerprint)
+    .bind(new.proof)
+    .bind(new.caller)
+    .bind(new.scheme)
+    .bind(new.network.as_str())
+    .bind(new.wire_network)
+    .bind(new.asset)
+    .bind(new.payer)
+    .bind(new.pay_to)
+    .bind(new.amount.to_string())
+    .bind(new.work)
+    .bind(new.expect)
+    .bind(new.required_sender)
+    .bind(i64::from(new.batchable))
+    .bind(new.deadline.0)
+    .bind(entry.now)
+    .bind(new.expires_at)
+    .bind(entry.session_id)
+    .bind(entry.state)
+    .execute(executor)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
 }

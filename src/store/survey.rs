@@ -49,7 +49,7 @@ pub struct Connections {
 impl Store {
     /// Payments in a state, `queued` or `submitted`: both are small, as nothing stays in them.
     pub async fn waiting(&self, network: &Network, state: &'static str) -> Result<Waiting> {
-        self.count(
+        self.count_waiting(
             "select count(*) as waiting, min(created_at) as oldest from settlements where network = $1 and state = $2",
             network,
             state,
@@ -59,7 +59,7 @@ impl Store {
 
     /// Landed transactions that a reorg could still take away.
     pub async fn waiting_for_finality(&self, network: &Network) -> Result<Waiting> {
-        self.count(
+        self.count_waiting(
             "select count(*) as waiting, min(created_at) as oldest from transactions where network = $1 and state = $2 and final_at is null",
             network,
             "mined",
@@ -67,7 +67,7 @@ impl Store {
         .await
     }
 
-    async fn count(
+    async fn count_waiting(
         &self,
         query: &'static str,
         network: &Network,
@@ -103,7 +103,7 @@ impl Store {
     /// Every lane that there ever was: one per network and signer.
     pub async fn lanes(&self) -> Result<Vec<LaneRow>> {
         let rows = sqlx::query(
-            "select network, signer, heartbeat, holder, next_nonce, paused from lanes order by network, signer limit 1000",
+            "select network, signer, heartbeat, holder, next_nonce, paused from lanes where network not like 'sweeper:%' order by network, signer limit 1000",
         )
         .fetch_all(&self.pool)
         .await?;

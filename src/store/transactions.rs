@@ -3,24 +3,35 @@
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
-use super::exposures::crowded_out;
 use super::row::impossible;
 use super::{Error, Lease, Result, Store, new_id};
-use crate::protocol::{Amount, Network};
+use crate::protocol::Network;
 
 /// What an attempt does with its account nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Payment,
+    /// Gives a session's spender its allowance: the payment at the next account nonce needs it.
+    Permit,
     /// A transfer of nothing to ourselves: gives the account nonce to nobody.
     Noop,
 }
 
 impl Role {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Payment => "payment",
+            Self::Permit => "permit",
             Self::Noop => "noop",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        match text {
+            "payment" => Ok(Self::Payment),
+            "permit" => Ok(Self::Permit),
+            "noop" => Ok(Self::Noop),
+            other => Err(impossible("role", other)),
         }
     }
 }
@@ -60,71 +71,7 @@ pub struct InFlight {
     pub live_until: Option<i64>,
 }
 
-/// A payment in a transaction about to be stored, and the payer's balance that its simulation saw.
-#[derive(Debug, Clone)]
-pub struct Submission {
-    pub settlement_id: String,
-    pub asset: String,
-    pub payer: String,
-    pub balance: Amount,
-}
-
-/// What became of storing a transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Submitted {
-    /// Stored under this id; it may be sent now.
-    Stored(String),
-    /// These payments are no longer queued. Nothing was stored: build the transaction again without them.
-    Gone(Vec<String>),
-    /// These payments do not fit the payer's balance beside what is in flight. Nothing was stored.
-    Crowded(Vec<String>),
-}
-
 impl Store {
-    /// Takes the account nonce where the chain has one, stores the bytes and moves every payment `queued → submitted`, all or nothing.
-    ///
-    /// # Errors
-    /// [`Error::Fenced`] when the lane is not ours any more or its next account nonce is another.
-    pub async fn submit(
-        &self,
-        lease: &Lease,
-        account_nonce: Option<u64>,
-        attempt: NewAttempt,
-        mut payments: Vec<Submission>,
-    ) -> Result<Submitted> {
-        let now = self.now();
-        let mut tx = self.begin().await?;
-        match account_nonce {
-            Some(account_nonce) => self.take_nonce(&mut tx, lease, account_nonce).await?,
-            None => self.fence(&mut tx, lease).await?,
-        }
-        // One order for everybody, or two lanes could wait for each other.
-        payments.sort_by(|a, b| a.settlement_id.cmp(&b.settlement_id));
-        let gone = submit_settlements(&mut tx, &payments, &attempt.hash, now).await?;
-        if !gone.is_empty() {
-            tx.rollback().await?;
-            return Ok(Submitted::Gone(gone));
-        }
-        let crowded = crowded_out(&mut tx, lease.network(), payments.clone()).await?;
-        if !crowded.is_empty() {
-            tx.rollback().await?;
-            return Ok(Submitted::Crowded(crowded));
-        }
-        let id = new_id();
-        insert_transaction(&mut tx, &id, lease, account_nonce, now).await?;
-        insert_attempt(&mut tx, &id, 0, &attempt, now).await?;
-        for payment in &payments {
-            sqlx::query("insert into settlement_transactions (settlement_id, transaction_id, role) values ($1, $2, $3)")
-                .bind(&payment.settlement_id)
-                .bind(&id)
-                .bind(attempt.role.as_str())
-                .execute(&mut *tx)
-                .await?;
-        }
-        tx.commit().await?;
-        Ok(Submitted::Stored(id))
-    }
-
     /// Stores another attempt at the same account nonce. False when the transaction was decided meanwhile: do not send.
     pub async fn add_attempt(
         &self,
@@ -149,7 +96,7 @@ impl Store {
         if attempt.role == Role::Payment {
             sqlx::query(
                 "update settlements set transaction_hash = $1 where state = 'submitted' and id in \
-                 (select settlement_id from settlement_transactions where transaction_id = $2)",
+                 (select settlement_id from settlement_transactions where transaction_id = $2 and role = 'payment')",
             )
             .bind(&attempt.hash)
             .bind(&transaction.id)
@@ -252,31 +199,7 @@ impl Store {
     }
 }
 
-async fn submit_settlements(
-    tx: &mut Transaction<'static, Any>,
-    payments: &[Submission],
-    hash: &str,
-    now: i64,
-) -> Result<Vec<String>> {
-    let mut gone = Vec::new();
-    for payment in payments {
-        let moved = sqlx::query(
-            "update settlements set state = 'submitted', transaction_hash = $1, updated_at = $2, claimed_by = null \
-             where id = $3 and state = 'queued'",
-        )
-        .bind(hash)
-        .bind(now)
-        .bind(&payment.settlement_id)
-        .execute(&mut **tx)
-        .await?;
-        if moved.rows_affected() != 1 {
-            gone.push(payment.settlement_id.clone());
-        }
-    }
-    Ok(gone)
-}
-
-async fn insert_transaction(
+pub(super) async fn insert_transaction(
     tx: &mut Transaction<'static, Any>,
     id: &str,
     lease: &Lease,
@@ -297,7 +220,7 @@ async fn insert_transaction(
     Ok(())
 }
 
-async fn insert_attempt(
+pub(super) async fn insert_attempt(
     tx: &mut Transaction<'static, Any>,
     transaction_id: &str,
     number: i64,
@@ -342,11 +265,7 @@ fn read_attempt(row: &AnyRow) -> Result<Attempt> {
     let priority_fee: String = row.try_get("priority_fee")?;
     Ok(Attempt {
         number: row.try_get("number")?,
-        role: match role.as_str() {
-            "payment" => Role::Payment,
-            "noop" => Role::Noop,
-            other => return Err(impossible("role", other)),
-        },
+        role: Role::parse(&role)?,
         hash: row.try_get("hash")?,
         raw: row.try_get("raw")?,
         max_fee: max_fee

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use alloy::signers::local::PrivateKeySigner;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ const RECOVERY: Duration = Duration::from_secs(30);
 
 /// What the chain does while the process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Blocks {
+pub(crate) enum Blocks {
     /// A block per transaction, at once.
     Made,
     /// No blocks until the process is back and has sent again.
@@ -26,18 +26,26 @@ enum Blocks {
 }
 
 /// A chain, its facilitator's settings, and a payment to make.
-struct Scene {
-    chain: Sandbox,
-    signer: PrivateKeySigner,
-    settings: Settings,
-    payment: Payment,
+pub(crate) struct Scene {
+    pub(crate) chain: Sandbox,
+    pub(crate) signer: PrivateKeySigner,
+    pub(crate) settings: Settings,
+    pub(crate) payment: Payment,
 }
 
 impl Scene {
     async fn new(database: Option<String>) -> Self {
+        Self::paying(database, |payer, _| Payment::new(payer)).await
+    }
+
+    /// With a payment by this payer, through this signer.
+    pub(crate) async fn paying(
+        database: Option<String>,
+        pay: impl FnOnce(&PrivateKeySigner, Address) -> Payment,
+    ) -> Self {
         let chain = Sandbox::start().await;
         let signer = chain.signer(0).await;
-        let payment = Payment::new(&chain.payers(1).await[0]);
+        let payment = pay(&chain.payers(1).await[0], signer.address());
         // Long enough that the first request's deadline is not past before a dead holder's lease is.
         let mut settings = Settings::new(chain.url()).set("SETTLE_TIMEOUT_MS", "28000");
         if let Some(url) = database {
@@ -52,7 +60,7 @@ impl Scene {
     }
 
     /// Starts a process, settles with it and kills it at the point.
-    async fn kill_at(&self, point: &str) {
+    pub(crate) async fn kill_at(&self, point: &str) {
         let mut process = Process::start(&self.settings, Some(point)).await;
         let client = process.client.clone();
         let (answer, ()) = tokio::join!(client.try_post("/settle", &self.payment.body), async {
@@ -94,8 +102,7 @@ impl Scene {
 }
 
 /// Kills at the point, starts over, and expects everything to be right.
-async fn survives(point: &str, blocks: Blocks, database: Option<String>) {
-    let scene = Scene::new(database).await;
+pub(crate) async fn survives(scene: &Scene, point: &str, blocks: Blocks) {
     if blocks != Blocks::Made {
         scene.chain.hold_blocks().await;
     }
@@ -130,11 +137,14 @@ async fn survives(point: &str, blocks: Blocks, database: Option<String>) {
 macro_rules! kills {
     ($($name:ident: $point:literal, $blocks:ident;)*) => {
         mod sqlite {
-            $(#[tokio::test] async fn $name() { super::survives($point, super::Blocks::$blocks, None).await; })*
+            $(#[tokio::test] async fn $name() {
+                super::survives(&super::Scene::new(None).await, $point, super::Blocks::$blocks).await;
+            })*
         }
         mod postgresql {
             $(#[tokio::test] async fn $name() {
-                super::survives($point, super::Blocks::$blocks, Some(super::postgres::database().await)).await;
+                let scene = super::Scene::new(Some(super::postgres::database().await)).await;
+                super::survives(&scene, $point, super::Blocks::$blocks).await;
             })*
         }
     };

@@ -4,9 +4,12 @@ mod chain;
 mod door;
 mod limits;
 mod payment;
+mod session;
+mod sessions;
 mod settling;
 mod shapes;
 mod svm;
+mod upto;
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -119,6 +122,22 @@ fn way(reason: Reason) -> Way {
         R::Eip2612AssetMismatch => Way::InProcess(payment::with_a_permit_for_another_asset),
         R::Eip2612SpenderNotPermit2 => Way::InProcess(payment::with_a_permit_for_another_spender),
         R::Eip2612DeadlineExpired => Way::InProcess(payment::with_a_permit_about_to_expire),
+        R::InvalidUptoEvmScheme => Way::InProcess(upto::accepting_another_scheme),
+        R::InvalidUptoEvmNetworkMismatch => Way::InProcess(upto::accepting_another_network),
+        R::UptoFacilitatorMismatch => Way::InProcess(upto::for_another_facilitator),
+        R::InvalidUptoEvmSettlementExceedsAmount => scene(upto::charging_more_than_the_ceiling()),
+        R::UptoAmountExceedsPermitted => on_chain(upto::proxy_that_finds_the_amount_too_high()),
+        R::UptoUnauthorizedFacilitator => on_chain(upto::proxy_that_wants_another_caller()),
+        R::InvalidUptoEvmTransactionFailed => scene(upto::balance_gone_before_the_block()),
+        R::UptoCallerMismatch => scene(upto::verified_by_another_caller()),
+        R::CapExhausted => scene(sessions::beyond_the_cap()),
+        R::SessionClosed => scene(sessions::after_its_end()),
+        R::SettlingInProgress => scene(sessions::before_the_older_is_settled()),
+        R::PermitBoundToOtherRecipient => scene(sessions::to_another_recipient()),
+        R::PermitBoundToOtherCaller => scene(sessions::by_another_caller()),
+        R::PermitNonceReserved => scene(sessions::of_a_nonce_at_work()),
+        R::HoldNotFound => scene(sessions::without_a_promise()),
+        R::HoldExceeded => scene(sessions::beyond_its_promise()),
         R::InvalidExactSvmUnsupportedScheme => Way::Solana(V2, svm::payment::accepting_another_scheme),
         R::InvalidExactSvmNetworkMismatch => Way::Solana(V2, svm::payment::accepting_another_network),
         R::NetworkMismatch => Way::Solana(V1, svm::payment::accepting_another_network),
@@ -164,6 +183,18 @@ fn way(reason: Reason) -> Way {
         R::InvalidExactSvmTransferMismatch => on_solana(svm::chain::mean_wallet()),
         R::InvalidExactSvmMultipleMatchingTransfers => on_solana(svm::chain::generous_wallet()),
         R::PostSettlementTransferNotConfirmed => scene(svm::settling::wallet_changed_before_the_block()),
+        R::InvalidUptoEvmPayload => Way::InProcess(session::with_a_cap_that_is_no_number),
+        R::MissingEip712Domain => Way::InProcess(session::without_domain),
+        R::SpenderNotFacilitator => Way::InProcess(session::for_another_spender),
+        R::CapTooLow => Way::InProcess(session::with_a_cap_below_the_price),
+        R::CapBelowRequiredMax => Way::InProcess(session::with_a_cap_below_the_required),
+        R::AuthorizationExpired => Way::InProcess(session::about_to_expire),
+        R::InvalidPermitSignature => Way::InProcess(session::signed_for_another_nonce),
+        R::UnsupportedSignatureType => Way::InProcess(session::signed_by_a_wallet),
+        R::InsufficientBalance => scene(session::of_an_owner_whose_money_is_gone()),
+        R::InsufficientAllowance => scene(session::whose_allowance_was_taken_back()),
+        R::PermitFailed => scene(session::whose_nonce_another_permit_used()),
+        R::InvalidTransactionState => scene(session::whose_money_went_before_the_block()),
     }
 }
 

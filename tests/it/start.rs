@@ -48,9 +48,12 @@ async fn without_configuration_it_serves_base_sepolia_and_says_what_it_chose() {
     );
     let supported = program.client.get("/supported").await.body;
     let kind = |version: u8, network: &str| json!({"x402Version": version, "scheme": "exact", "network": network});
-    let kinds = [kind(2, "eip155:84532"), kind(1, "base-sepolia")];
-    assert_eq!(supported["kinds"], json!(kinds));
     let signer = supported["signers"]["eip155:*"][0].as_str().expect("one");
+    let mut upto = kind(2, "eip155:84532");
+    upto["scheme"] = json!("upto");
+    upto["extra"] = json!({"facilitatorAddress": signer, "dialects": ["permit2", "erc2612"]});
+    let kinds = [kind(2, "eip155:84532"), kind(1, "base-sepolia"), upto];
+    assert_eq!(supported["kinds"], json!(kinds));
 
     let said = program.said("No configuration").await;
     let key = folder.path().join("data/evm-throwaway.key");

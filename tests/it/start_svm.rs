@@ -77,14 +77,16 @@ async fn serves_solana_alone_through_the_nodes_that_are_named() {
     let client = facilitator.client();
 
     let supported = client.get("/supported").await.body;
+    let shown = &supported["kinds"][0]["extra"]["feePayer"];
     let kind = |version: u8, network: &str| {
-        let extra = json!({"feePayer": other.key().to_string()});
+        let extra = json!({"feePayer": shown});
         json!({"x402Version": version, "scheme": "exact", "network": network, "extra": extra})
     };
     let kinds = json!([kind(2, DEVNET), kind(1, "solana-devnet")]);
     assert_eq!(supported["kinds"], kinds);
     let mut signers = [other.key().to_string(), scene.fee_payer.key().to_string()];
     signers.sort_unstable();
+    assert!(signers.iter().any(|signer| shown == signer));
     assert_eq!(supported["signers"], json!({"solana:*": signers}));
 
     let body = SvmRequest::new(&scene).await.body;

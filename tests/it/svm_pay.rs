@@ -320,7 +320,7 @@ async fn a_payment_costs_these_calls() {
     // Waits for the look around that every start begins with.
     client.get("/readyz").await;
     let requests = || proxy.requests() - proxy.calls("getGenesisHash").len();
-    let before = requests();
+    let (before, balances) = (requests(), proxy.calls("getBalance").len());
     assert_eq!(client.verify(&request.body).await.body["isValid"], true);
     let for_verify = (
         proxy.calls("simulateTransaction").len(),
@@ -332,7 +332,8 @@ async fn a_payment_costs_these_calls() {
     assert_eq!(for_verify, (1, 2));
     assert_eq!(proxy.calls("getLatestBlockhash").len(), 1);
     assert_eq!(proxy.calls("simulateTransaction").len(), 3);
-    for once in ["getBalance", "sendTransaction", "getTransaction"] {
+    assert_eq!(proxy.calls("getBalance").len(), balances + 1);
+    for once in ["sendTransaction", "getTransaction"] {
         assert_eq!(proxy.calls(once).len(), 1, "{once}");
     }
     let sent = &proxy.calls("sendTransaction")[0];

@@ -150,11 +150,6 @@ pub(super) fn read_market(
     Ok(Market { base_fee, tip })
 }
 
-/// An `eth_call` at the newest block, or pinned to one.
-pub(super) fn eth_call(call: &Value, tag: &str) -> Call {
-    ("eth_call", json!([call, tag]))
-}
-
 /// A number as a block tag.
 pub(super) fn tag(block_number: u64) -> String {
     format!("{block_number:#x}")

@@ -19,6 +19,10 @@ const EXACT_WITNESS: B256 =
     b256!("0xd97b3239a7f32295517bd14cb074edfdd188dfe5eb42f802bb26d4fd1eb12c37");
 const PERMIT_WITNESS_TRANSFER_FROM: B256 =
     b256!("0xebc156cd23678a74c94df13d772ef5478420637f0c94bd10d509e1dc98f521c7");
+const UPTO_WITNESS: B256 =
+    b256!("0xd4171c445a74218b01d4fd8af34ff1106580ea1e36ff837e64484bfaa2253b75");
+const PERMIT_WITNESS_TRANSFER_FROM_UPTO: B256 =
+    b256!("0x51dff6974ad4388c499e7fcfe838d2bd767162553a144098ce20ea661d70c2ee");
 
 /// Most separators remembered at a time.
 const DOMAINS_MAX: usize = 1024;
@@ -105,7 +109,7 @@ impl Authorization {
     }
 }
 
-/// Permit2 `PermitWitnessTransferFrom` with the witness of the `exact` proxy; times in unix seconds.
+/// Permit2 `PermitWitnessTransferFrom` with the witness of an x402 proxy; times in unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PermitTransfer {
     pub token: Address,
@@ -115,6 +119,8 @@ pub struct PermitTransfer {
     pub deadline: U256,
     /// `witness.to`
     pub to: Address,
+    /// `witness.facilitator`: the `upto` proxy's witness has one, the `exact` proxy's has none.
+    pub facilitator: Option<Address>,
     /// `witness.validAfter`
     pub valid_after: U256,
 }
@@ -127,13 +133,19 @@ impl PermitTransfer {
             self.token.into_word().0,
             word(self.amount),
         ]);
-        let witness = hash(&[
-            EXACT_WITNESS.0,
-            self.to.into_word().0,
-            word(self.valid_after),
-        ]);
+        let (to, valid_after) = (self.to.into_word().0, word(self.valid_after));
+        let (primary_type, witness) = match self.facilitator {
+            None => (
+                PERMIT_WITNESS_TRANSFER_FROM,
+                hash(&[EXACT_WITNESS.0, to, valid_after]),
+            ),
+            Some(facilitator) => (
+                PERMIT_WITNESS_TRANSFER_FROM_UPTO,
+                hash(&[UPTO_WITNESS.0, to, facilitator.into_word().0, valid_after]),
+            ),
+        };
         let message = hash(&[
-            PERMIT_WITNESS_TRANSFER_FROM.0,
+            primary_type.0,
             permitted.0,
             self.spender.into_word().0,
             word(self.nonce),
@@ -190,7 +202,7 @@ mod tests {
     use alloy::primitives::{address, bytes, uint};
 
     use super::*;
-    use crate::chain::evm::contracts::EXACT_PERMIT2_PROXY;
+    use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, UPTO_PERMIT2_PROXY};
     use crate::chain::evm::signature::Ecdsa;
 
     const PAYER: Address = address!("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
@@ -213,9 +225,13 @@ mod tests {
     fn type_hashes_are_those_of_the_type_strings() {
         let permissions = "TokenPermissions(address token,uint256 amount)";
         let witness = "Witness(address to,uint256 validAfter)";
-        let transfer = format!(
-            "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,Witness witness){permissions}{witness}"
-        );
+        let upto_witness = "Witness(address to,address facilitator,uint256 validAfter)";
+        let transfer = |witness: &str| {
+            format!(
+                "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,Witness witness){permissions}{witness}"
+            )
+        };
+        let (exact, upto) = (transfer(witness), transfer(upto_witness));
         for (hash, text) in [
             (
                 DOMAIN,
@@ -235,7 +251,9 @@ mod tests {
             ),
             (TOKEN_PERMISSIONS, permissions),
             (EXACT_WITNESS, witness),
-            (PERMIT_WITNESS_TRANSFER_FROM, &transfer),
+            (PERMIT_WITNESS_TRANSFER_FROM, &exact),
+            (UPTO_WITNESS, upto_witness),
+            (PERMIT_WITNESS_TRANSFER_FROM_UPTO, &upto),
         ] {
             assert_eq!(hash, keccak256(text), "{text}");
         }
@@ -276,6 +294,7 @@ mod tests {
             nonce: U256::ONE,
             deadline: LATE,
             to: PAY_TO,
+            facilitator: None,
             valid_after: U256::ZERO,
         };
         let digest = transfer.digest(permit2_separator(CHAIN));
@@ -287,6 +306,16 @@ mod tests {
             "02868abdbd5c381584df187e9f453b12f92813825fd8e053a35855ccdb88fdaa15b0c9af63694ba06da8a740188282e0def241bb1b61ae6b7549282d98c945f11b"
         );
         assert_eq!(Ecdsa::parse(&signed).unwrap().recover(digest), Some(PAYER));
+
+        let upto = PermitTransfer {
+            spender: UPTO_PERMIT2_PROXY,
+            facilitator: Some(address!("0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC")),
+            ..transfer
+        };
+        assert_eq!(
+            upto.digest(permit2_separator(CHAIN)),
+            b256!("0x9aa2c8d6c91082d1c68f8620fce499cece4141d7353fad3d26ff9467c5ac7cf7")
+        );
     }
 
     #[test]

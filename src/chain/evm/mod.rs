@@ -10,7 +10,7 @@ mod lane;
 mod pulse;
 pub mod reads;
 mod reconcile;
-mod revert;
+pub mod revert;
 pub mod signature;
 mod transaction;
 mod watcher;

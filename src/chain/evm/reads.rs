@@ -40,6 +40,9 @@ mod abi {
 /// What to read, of one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
+    /// The account that the calls must come from, where the callee looks at it: such a read cannot be wrapped and goes as one JSON-RPC batch.
+    /// Otherwise any of ours.
+    pub from: Option<Address>,
     /// Accounts whose code is asked for.
     pub accounts: Vec<Address>,
     /// Calls in order. What one call changes, the next may or may not see: they must not depend on each other.
@@ -116,6 +119,9 @@ impl Reads {
     /// # Errors
     /// Only [`Error::Unavailable`]. A call that fails is a [`CallResult`], not an error.
     pub async fn read(&self, read: &Read) -> Result<ReadResult, Error> {
+        if read.from.is_some() {
+            return self.batch(read).await;
+        }
         let init_code = init_code(read);
         let batch_is_due = init_code.len() > INIT_CODE_MAX || self.take_batch();
         if batch_is_due {
@@ -185,7 +191,7 @@ impl Reads {
             // The callee shall get what it gets in the other way, and a node takes the cost of the calldata off first.
             let gas = call.gas.saturating_add(gas::intrinsic(&call.data));
             let request = json!({
-                "from": self.from,
+                "from": read.from.unwrap_or(self.from),
                 "to": call.target,
                 "data": call.data,
                 "gas": quantity(gas),
@@ -328,6 +334,7 @@ mod tests {
 
     fn read() -> Read {
         Read {
+            from: None,
             accounts: vec![Address::repeat_byte(1)],
             calls: vec![ReadCall {
                 target: Address::repeat_byte(2),

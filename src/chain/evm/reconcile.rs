@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::Error;
-use super::chain::{Chain, eth_call, parse, parse_word};
+use super::chain::{Chain, parse, parse_word};
 use super::lane::simulate::read_work;
 use super::watcher::{Receipt, guard_question, payment_log};
 use crate::chain::witness::{Trouble, Witness};
@@ -48,7 +48,7 @@ impl Witness for Chain {
         }
         let calls = questions.iter().map(|(_, question)| {
             let call = json!({"to": question.to, "data": question.data});
-            eth_call(&call, "latest")
+            ("eth_call", json!([call, "latest"]))
         });
         let answers = self.rpc.batch(calls.collect()).await?;
         let mut found = Vec::new();

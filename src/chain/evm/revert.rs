@@ -4,15 +4,18 @@ use alloy::primitives::Bytes;
 use alloy::sol_types::{SolError, SolInterface};
 
 use super::Error;
-use super::contracts::{EXACT_PERMIT2_PROXY, ExactPermit2Proxy, Permit2};
-use super::work::Work;
+use super::contracts::{
+    EXACT_PERMIT2_PROXY, ExactPermit2Proxy, Permit2, Token, UPTO_PERMIT2_PROXY, UptoPermit2Proxy,
+};
+use super::lane::Step;
+use super::work::{Kind, Work};
 use crate::protocol::Reason;
 
 /// Longest text of a node or a contract that we pass on.
 const MESSAGE_MAX: usize = 500;
 
 /// The reason and the text of a settlement call that a node says reverts.
-pub(super) fn reason(work: &Work, cause: &Error) -> (Reason, String) {
+pub(super) fn reason(work: &Work, step: Step, cause: &Error) -> (Reason, String) {
     let Error::Refused { message, data, .. } = cause else {
         return (generic(work), String::new());
     };
@@ -20,16 +23,35 @@ pub(super) fn reason(work: &Work, cause: &Error) -> (Reason, String) {
         .as_ref()
         .and_then(revert_text)
         .unwrap_or_else(|| message.clone());
-    let reason = data
-        .as_ref()
-        .and_then(by_selector)
-        .or_else(|| by_text(work, &text))
-        .unwrap_or_else(|| generic(work));
+    let reason = match (step, work.kind) {
+        (Step::Permit, _) => Reason::PermitFailed,
+        (Step::Payment, Kind::Session) => of_session(data.as_ref(), &text),
+        (Step::Payment, _) => data
+            .as_ref()
+            .and_then(by_selector)
+            .or_else(|| by_text(work, &text))
+            .unwrap_or_else(|| generic(work)),
+    };
     (reason, clean(&text))
 }
 
+/// Why a session's `transferFrom` reverts: the words of the token, or the errors of EIP-6093.
+fn of_session(data: Option<&Bytes>, text: &str) -> Reason {
+    let error = data.and_then(|data| Token::TokenErrors::abi_decode(data).ok());
+    let text = text.to_lowercase();
+    match error {
+        Some(Token::TokenErrors::ERC20InsufficientBalance(_)) => Reason::InsufficientBalance,
+        Some(Token::TokenErrors::ERC20InsufficientAllowance(_)) => Reason::InsufficientAllowance,
+        None if text.contains("balance") => Reason::InsufficientBalance,
+        None if text.contains("allowance") => Reason::InsufficientAllowance,
+        None => Reason::TransactionFailed,
+    }
+}
+
 fn generic(work: &Work) -> Reason {
-    if is_permit2(work) {
+    if work.kind == Kind::Session {
+        Reason::TransactionFailed
+    } else if is_permit2(work) {
         Reason::Permit2SimulationFailed
     } else {
         Reason::InvalidExactEvmTransactionSimulationFailed
@@ -38,7 +60,7 @@ fn generic(work: &Work) -> Reason {
 
 /// Contract wallets pay either way; the called contract tells which.
 fn is_permit2(work: &Work) -> bool {
-    work.to == EXACT_PERMIT2_PROXY
+    [EXACT_PERMIT2_PROXY, UPTO_PERMIT2_PROXY].contains(&work.to)
 }
 
 /// The text of a Solidity `Error(string)`.
@@ -60,9 +82,19 @@ fn by_selector(data: &Bytes) -> Option<Reason> {
             }
         });
     }
-    ExactPermit2Proxy::Permit2612AmountMismatch::abi_decode(data)
-        .is_ok()
-        .then_some(Reason::Permit2Permit2612AmountMismatch)
+    proxy_error(data)
+}
+
+/// What the x402 proxies name themselves.
+pub fn proxy_error(data: &[u8]) -> Option<Reason> {
+    use UptoPermit2Proxy::UptoPermit2ProxyErrors as Error;
+    if ExactPermit2Proxy::Permit2612AmountMismatch::abi_decode(data).is_ok() {
+        return Some(Reason::Permit2Permit2612AmountMismatch);
+    }
+    Some(match Error::abi_decode(data).ok()? {
+        Error::AmountExceedsPermitted(_) => Reason::UptoAmountExceedsPermitted,
+        Error::UnauthorizedFacilitator(_) => Reason::UptoUnauthorizedFacilitator,
+    })
 }
 
 fn by_text(work: &Work, text: &str) -> Option<Reason> {

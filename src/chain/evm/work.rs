@@ -11,6 +11,27 @@ pub struct Work {
     pub data: Bytes,
     /// Gas limit of the transaction when it goes alone.
     pub gas_limit: u64,
+    /// Goes first, at the account nonce before; its callee is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permit: Option<PermitCall>,
+}
+
+/// The call that gives a session's spender its allowance. Sent once per session: what it grants outlives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermitCall {
+    pub data: Bytes,
+    pub gas_limit: u64,
+}
+
+/// Most gas that a permit may use.
+pub const PERMIT_GAS_CAP: u64 = 150_000;
+
+impl Work {
+    /// Gas of every transaction that it takes.
+    pub fn gas(&self) -> u64 {
+        let permit = self.permit.as_ref().map_or(0, |permit| permit.gas_limit);
+        self.gas_limit.saturating_add(permit)
+    }
 }
 
 /// How a payment is made: decides caps and whether it may share a transaction.
@@ -24,13 +45,15 @@ pub enum Kind {
     ContractWallet,
     /// Deploys the payer's wallet first, in the same transaction.
     Eip6492,
+    /// A `transferFrom` by the signer itself, on the allowance of a session.
+    Session,
 }
 
 impl Kind {
     /// Most gas a transaction of this kind may use, EIP-6492 deployments not counted.
     pub fn gas_cap(self) -> u64 {
         match self {
-            Self::Eip3009 => 150_000,
+            Self::Eip3009 | Self::Session => 150_000,
             Self::Permit2 => 200_000,
             Self::Permit2With2612 | Self::ContractWallet | Self::Eip6492 => 300_000,
         }
@@ -54,7 +77,15 @@ pub enum Guard {
     /// EIP-3009 `authorizationState(from, nonce)` of the asset; executable while block time < `valid_before`.
     Eip3009 { nonce: B256, valid_before: U256 },
     /// Permit2's unordered nonce of the payer; executable while block time ≤ `deadline`.
-    Permit2 { nonce: U256, deadline: U256 },
+    Permit2 {
+        nonce: U256,
+        deadline: U256,
+        /// What the payer permitted where less may be charged (`upto`); `None` where the value itself is what was permitted.
+        ceiling: Option<U256>,
+    },
+    /// The chain has none: `transferFrom` runs as often as it is sent. Only the account nonce that it was sent with guards it. `permit_deadline`
+    /// is there while its permit has yet to be executed; without one nothing ends it.
+    Session { permit_deadline: Option<U256> },
 }
 
 impl Guard {
@@ -63,6 +94,9 @@ impl Guard {
         let first = match self {
             Self::Eip3009 { valid_before, .. } => *valid_before,
             Self::Permit2 { deadline, .. } => deadline.saturating_add(U256::ONE),
+            Self::Session { permit_deadline } => {
+                permit_deadline.map_or(U256::MAX, |deadline| deadline.saturating_add(U256::ONE))
+            }
         };
         i64::try_from(first).unwrap_or(i64::MAX)
     }

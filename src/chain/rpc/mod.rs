@@ -5,6 +5,7 @@ mod endpoint;
 
 use std::time::{Duration, Instant};
 
+use futures::stream::FuturesUnordered;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -142,21 +143,7 @@ impl Rpc {
         &self,
         calls: &[Call],
     ) -> Vec<Vec<Result<T, Error>>> {
-        // One that failed a moment ago only delays the others, where there are others.
-        let some_are_up = self.send.iter().any(|endpoint| !endpoint.is_down());
-        let asked = self
-            .send
-            .iter()
-            .filter(|endpoint| !some_are_up || !endpoint.is_down());
-        let sends = asked.map(|endpoint| async {
-            match self.ask(endpoint, calls).await {
-                Ok(answers) => answers
-                    .into_iter()
-                    .map(|answer| decode(answer?.as_ref()))
-                    .collect(),
-                Err(cause) => vec![Err(cause); calls.len()],
-            }
-        });
+        let sends = self.send_endpoints().map(|it| self.send_to(it, calls));
         let by_endpoint: Vec<Vec<Result<T, Error>>> = futures::future::join_all(sends).await;
         (0..calls.len())
             .map(|index| {
@@ -166,6 +153,38 @@ impl Rpc {
                     .collect()
             })
             .collect()
+    }
+
+    /// The same, but each endpoint's answers, one per call, as soon as it gives them.
+    pub fn send_each<'a, T: DeserializeOwned + 'a>(
+        &'a self,
+        calls: &'a [Call],
+    ) -> FuturesUnordered<impl Future<Output = Vec<Result<T, Error>>> + 'a> {
+        self.send_endpoints()
+            .map(|it| self.send_to(it, calls))
+            .collect()
+    }
+
+    /// One that failed a moment ago only delays the others, where there are others.
+    fn send_endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        let some_are_up = self.send.iter().any(|endpoint| !endpoint.is_down());
+        self.send
+            .iter()
+            .filter(move |endpoint| !some_are_up || !endpoint.is_down())
+    }
+
+    async fn send_to<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        calls: &[Call],
+    ) -> Vec<Result<T, Error>> {
+        match self.ask(endpoint, calls).await {
+            Ok(answers) => answers
+                .into_iter()
+                .map(|answer| decode(answer?.as_ref()))
+                .collect(),
+            Err(cause) => calls.iter().map(|_| Err(cause.clone())).collect(),
+        }
     }
 
     async fn ask(

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -17,12 +16,6 @@ const TYPICAL_COST: u128 = 10_000;
 const WEI_PER_LAMPORT: u128 = 1_000_000_000;
 
 struct Svm;
-
-/// An account, as much as we use.
-#[derive(Deserialize)]
-struct Lamports {
-    lamports: u64,
-}
 
 /// The network's pulse, with its fee payers in base58.
 pub fn pulse(chain: &Chain, signers: Vec<String>) -> Pulse {
@@ -41,24 +34,18 @@ pub fn pulse(chain: &Chain, signers: Vec<String>) -> Pulse {
 impl Questions for Svm {
     fn calls(&self, signers: &[String]) -> Vec<Call> {
         let confirmed = json!({"commitment": "confirmed"});
-        // Their lamports are wanted, none of their data.
-        let bare = json!({"commitment": "confirmed", "encoding": "base64", "dataSlice": {"offset": 0, "length": 0}});
-        vec![
-            ("getSlot", json!([confirmed])),
-            ("getMultipleAccounts", json!([signers, bare])),
-        ]
+        let mut calls: Vec<Call> = vec![("getSlot", json!([confirmed]))];
+        let balances = signers.iter();
+        calls.extend(balances.map(|signer| ("getBalance", json!([signer, confirmed]))));
+        calls
     }
 
     fn read(&self, signers: usize, answers: &[Answer]) -> Result<Reading, Error> {
-        let found: Option<InContext<Vec<Option<Lamports>>>> = parse(answers.get(1)).ok();
-        let found = found.map(|found| found.value);
         let account = |signer: usize| {
-            // An account that does not exist has nothing.
-            let found = found.as_ref().and_then(|found| found.get(signer));
-            let lamports = found.map(|account| account.as_ref().map_or(0, |found| found.lamports));
+            let balance: Option<InContext<u64>> = parse(answers.get(1 + signer)).ok();
             let wei = |lamports: u64| u128::from(lamports).saturating_mul(WEI_PER_LAMPORT);
             Account {
-                balance: lamports.map(wei),
+                balance: balance.map(|balance| wei(balance.value)),
                 ..Account::default()
             }
         };

@@ -5,11 +5,15 @@ use solana_message::VersionedMessage;
 use solana_message::v0::MessageAddressTableLookup;
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
+use wincode::config::{self, Configuration};
 
 use super::instruction::Instruction;
 
 /// Most bytes of a transaction: one packet.
 const WIRE_MAX: usize = 1232;
+/// Most bytes that one list of a message may reserve before it is read: a list says how long it is, and a few bytes could ask for megabytes.
+/// The longest that a packet holds, of some 400 empty instructions, takes 23 KiB.
+const LIST_MAX: usize = 32 * 1024;
 /// Bytes of a signature.
 const SIGNATURE_LENGTH: usize = 64;
 
@@ -38,8 +42,9 @@ impl Transaction {
         let (slots, message_bytes) = rest
             .split_at_checked(SIGNATURE_LENGTH * usize::from(*count))
             .ok_or(unreadable)?;
+        let limited = Configuration::default().with_preallocation_size_limit::<LIST_MAX>();
         let message: VersionedMessage =
-            wincode::deserialize_exact(message_bytes).map_err(|_| unreadable)?;
+            config::deserialize_exact(message_bytes, limited).map_err(|_| unreadable)?;
         match message {
             VersionedMessage::Legacy(_) | VersionedMessage::V0(_) => {}
             VersionedMessage::V1(_) => return Err(unreadable),

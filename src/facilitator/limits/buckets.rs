@@ -62,6 +62,12 @@ impl Buckets {
         self.take_at(subject, per_minute, self.began.elapsed(), Take::None)
     }
 
+    /// Takes a token whether or not one is there: the next ones come later then.
+    pub(super) fn charge(&self, subject: &str, per_minute: Option<u32>) {
+        // Only a token that is not there is an error, and that is what this is for.
+        let _ = self.take_at(subject, per_minute, self.began.elapsed(), Take::Debt);
+    }
+
     fn take_at(
         &self,
         subject: &str,
@@ -80,16 +86,11 @@ impl Buckets {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let full_at = kept.of(hash, now, self.most);
         let filled = full_at.max(now) + interval;
-        if let Some(wait) = filled
-            .checked_sub(now + MINUTE)
-            .filter(|wait| !wait.is_zero())
-        {
-            return Err(wait);
-        }
-        if take == Take::One {
+        let wait = filled.saturating_sub(now + MINUTE);
+        if take == Take::Debt || (take == Take::One && wait.is_zero()) {
             kept.set(hash, filled, self.most);
         }
-        Ok(())
+        if wait.is_zero() { Ok(()) } else { Err(wait) }
     }
 }
 
@@ -97,6 +98,7 @@ impl Buckets {
 enum Take {
     One,
     None,
+    Debt,
 }
 
 impl Kept {
@@ -155,6 +157,17 @@ mod tests {
         assert_eq!(buckets.take("a", Some(1)), Ok(()));
         assert!(buckets.look("a", Some(1)).is_err());
         assert_eq!(buckets.look("b", Some(1)), Ok(()));
+    }
+
+    #[test]
+    fn what_was_charged_without_a_token_is_missing_later() {
+        let buckets = Buckets::new();
+        let take = |now, take| buckets.take_at("a", Some(2), now, take);
+        for _ in 0..4 {
+            take(at(0), Take::Debt).ok();
+        }
+        assert!(take(at(89), Take::None).is_err());
+        assert_eq!(take(at(90), Take::None), Ok(()));
     }
 
     #[test]

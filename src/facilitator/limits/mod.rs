@@ -58,10 +58,6 @@ pub(super) struct Parties<'a> {
     pay_to: String,
 }
 
-/// What was counted for a payment about to be queued.
-#[derive(Debug)]
-pub(super) struct Reserved(Vec<Quota>);
-
 impl<'a> Parties<'a> {
     /// `payer` as the payload has it.
     pub(super) fn of(payment: &Payment, payer: &str, caller: &'a Caller) -> Self {
@@ -190,7 +186,9 @@ impl Limits {
             self.store.fees_today(spenders),
         )
         .map_err(|cause| unavailable(&cause))?;
-        self.refuse_used_up(used_up)?;
+        if let Some(quota) = used_up {
+            return Err(refused(self.used_up(&quota)));
+        }
         refuse_crowd(&rules, parties, under_way).map_err(Refusal::Rejected)?;
         let Some(budget) = self.budgets.get(&parties.network) else {
             return Ok(());
@@ -220,31 +218,27 @@ impl Limits {
             .await
     }
 
-    /// Counts a verified payment that is about to be queued.
-    pub(super) async fn reserve(&self, parties: &Parties<'_>) -> Result<Reserved, Refusal> {
-        let rules = self.rules.current();
-        let payer = parties.payer_subject();
-        if let Some(payer) = &payer {
-            let taken = self.settles.take(payer, rules.payer.settle_per_minute);
-            taken.map_err(|wait| refused(refusal::of(Whose::Payer, Cap::Settle, wait)))?;
+    /// The daily numbers that a payment about to be queued counts against.
+    pub(super) fn quotas(&self, parties: &Parties<'_>) -> Vec<Quota> {
+        quotas(
+            &self.rules.current(),
+            parties.caller,
+            parties.payer_subject(),
+        )
+    }
+
+    /// Counts a payment for its payer once it is queued, and not before: whoever asks for the same payment at the same time must either find a
+    /// token or find the payment. So many as were under way at once may come on top of a minute's worth; they are missing later.
+    pub(super) fn payer_settles(&self, parties: &Parties<'_>) {
+        if let Some(payer) = parties.payer_subject() {
+            let rate = self.rules.current().payer.settle_per_minute;
+            self.settles.charge(&payer, rate);
         }
-        let quotas = quotas(&rules, parties.caller, payer);
-        let used_up = self.store.take_quotas(&quotas).await;
-        self.refuse_used_up(used_up.map_err(|cause| unavailable(&cause))?)?;
-        Ok(Reserved(quotas))
     }
 
-    fn refuse_used_up(&self, quota: Option<Quota>) -> Result<(), Refusal> {
-        let Some(quota) = quota else { return Ok(()) };
-        let (whose, wait) = (whose_quota(&quota.subject), self.until_midnight());
-        Err(refused(refusal::of(whose, Cap::Settle, wait)))
-    }
-
-    /// Gives back what was counted for a payment that was on record already.
-    pub(super) async fn give_back(&self, reserved: Reserved) {
-        let given = self.store.give_quotas_back(&reserved.0).await;
-        // A number too high until midnight is the safe side.
-        given.inspect_err(observe::store_trouble).ok();
+    pub(super) fn used_up(&self, quota: &Quota) -> Rejection {
+        let whose = whose_quota(&quota.subject);
+        refusal::of(whose, Cap::Settle, self.until_midnight())
     }
 
     fn until_midnight(&self) -> Duration {

@@ -13,9 +13,10 @@ use crate::http::router::App;
 use crate::protocol::Reason;
 
 /// One part per subject; each brings its `paths` and its `components.schemas`. The first brings everything else.
-const PARTS: [&str; 5] = [
+const PARTS: [&str; 6] = [
     include_str!("../openapi/base.json"),
     include_str!("../openapi/payments.json"),
+    include_str!("../openapi/sessions.json"),
     include_str!("../openapi/record.json"),
     include_str!("../openapi/service.json"),
     include_str!("../openapi/admin.json"),

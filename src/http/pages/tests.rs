@@ -6,7 +6,7 @@ use super::{Here, Page, STYLE, home, tx};
 use crate::clock::UnixMillis;
 use crate::facilitator::{Overview, SettlementView, Timeline};
 use crate::protocol::response::{SupportedKind, SupportedResponse};
-use crate::store::{Carrier, Life, Recent, Tried};
+use crate::store::{Carriage, Life, Recent, Tried};
 
 const THIEF: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>";
 
@@ -110,7 +110,7 @@ fn a_payment_shows_hostile_words_as_words() {
         },
         message: Some(text()),
         life: Life {
-            transactions: vec![Carrier {
+            transactions: vec![Carriage {
                 signer: text(),
                 account_nonce: Some(1),
                 state: "mined".to_owned(),

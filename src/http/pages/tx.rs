@@ -14,7 +14,7 @@ use crate::clock::UnixMillis;
 use crate::facilitator::Timeline;
 use crate::http::router::App;
 use crate::http::settlements::is_sane;
-use crate::store::Carrier;
+use crate::store::Carriage;
 
 /// The field to ask in.
 pub(super) fn question(base: &str, asked: &str) -> Markup {
@@ -194,7 +194,7 @@ impl Told<'_> {
         steps
     }
 
-    fn carried(&self, carrier: &Carrier, steps: &mut Vec<Step>) {
+    fn carried(&self, carrier: &Carriage, steps: &mut Vec<Step>) {
         for (at, attempt) in carrier.attempts.iter().enumerate() {
             let title = match (attempt.role.as_str(), at) {
                 ("noop", _) => "Withdrawn",
@@ -327,6 +327,12 @@ impl Told<'_> {
                     html! { "Another transaction used the buyer’s permission, on the same terms." },
                 );
             }
+            "closed" => push(
+                "Closed",
+                changed,
+                "",
+                html! { "It was settled for nothing, without a transaction." },
+            ),
             _ => {
                 let (title, _, meaning) = words::state(settlement.state);
                 push(

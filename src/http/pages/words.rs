@@ -10,6 +10,7 @@ pub(super) fn state(state: &str) -> (&'static str, &'static str, &'static str) {
         "settled_elsewhere" => ("Paid elsewhere", "warn", "Somebody else’s transaction paid this, on the same terms. The money arrived, but not through this service."),
         "failed" => ("Failed", "bad", "The payment did not go through. No money moved."),
         "expired" => ("Expired", "bad", "The buyer’s permission ran out before the payment could be made. No money moved."),
+        "closed" => ("Closed", "", "Nothing was charged, and the buyer’s permission can be charged no more."),
         "released" => ("Not sent", "warn", "The payment was given up before anything was sent. No money moved; it can be tried again."),
         _ => ("Unknown", "", "This version does not know the state that is on record."),
     }

@@ -26,13 +26,13 @@ use tower::ServiceExt;
 use super::router::enclose;
 use super::{Drained, Facts, House, bind, router, serve};
 use crate::clock::Clock;
-use crate::config::{Auth, Cors, Limits, Server, Settle};
+use crate::config::{Auth, Cors, Limits, Server, Sessions, Settle};
 use crate::facilitator::{self, Facilitator, Parts, Survey};
 use crate::hooks;
 use crate::reload::Reloadable;
 use crate::scheme::Registry;
 use crate::secret::Secret;
-use crate::store::Store;
+use crate::store::{Keeper, Store, Unclaimed};
 
 /// A facilitator without schemes over an empty store: enough for everything that is not about one payment.
 async fn facilitator() -> Arc<Facilitator> {
@@ -52,6 +52,7 @@ async fn facilitator() -> Arc<Facilitator> {
         hooks: Arc::new(hooks::Nothing),
         network_names: BTreeMap::new(),
         settle_timeout: Duration::from_secs(20),
+        sessions: sessions(),
         tasks: TaskTracker::new(),
         draining,
     }))
@@ -63,6 +64,20 @@ async fn house() -> House {
         keyring: None,
         draining: CancellationToken::new(),
         facts: Facts::default(),
+    }
+}
+
+fn sessions() -> Sessions {
+    Sessions {
+        keeper: Keeper::Facilitator,
+        unclaimed: Unclaimed::Release,
+        sweep_interval: Duration::from_secs(30),
+        idle_settle: Duration::from_mins(2),
+        long_idle: Duration::from_mins(30),
+        deadline_buffer: Duration::from_mins(1),
+        cap_threshold: 90,
+        attempts: 10,
+        archive_after: Duration::from_hours(720),
     }
 }
 

@@ -1,32 +1,21 @@
 //! `exact` on EVM chains: EIP-3009 `transferWithAuthorization`, and Permit2 through the x402 proxy, for accounts with and without code.
 
-mod chain;
-mod diagnose;
-mod eip2612;
 mod eip3009;
-mod identity;
-mod payers;
 mod permit2;
-mod requested;
-mod signed;
-mod simulation;
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod tests;
+pub(in crate::scheme) mod tests;
 mod wire;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Checked, Rejection, Scheme};
+use super::evm::{Chain, eip2612};
+use super::{Check, Rejection, Scheme};
 use crate::clock::UnixMillis;
 use crate::protocol::payment::{Payment, Version};
 use crate::protocol::response::SupportedKind;
 use crate::protocol::{Network, Reason};
-
-pub use chain::Chain;
 
 /// The scheme's name on the wire.
 const NAME: &str = "exact";
@@ -90,7 +79,7 @@ impl Scheme for ExactEvm {
             .collect()
     }
 
-    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Box<dyn Checked>, Rejection> {
+    fn check(&self, payment: &Payment, now: UnixMillis) -> Result<Check, Rejection> {
         let network = &payment.requirements.network;
         let known = |chain: &&Arc<Chain>| chain.network.network == *network;
         let Some(chain) = self.chains.iter().find(known) else {
@@ -100,11 +89,11 @@ impl Scheme for ExactEvm {
         match wire::parse(payment)? {
             wire::Payload::Eip3009(payload) => {
                 let checked = eip3009::check(chain, payment, payload, now)?;
-                Ok(Box::new(checked))
+                Ok(Check::Payment(Box::new(checked)))
             }
             wire::Payload::Permit2(payload) => {
                 let checked = permit2::check(chain, payment, payload, now)?;
-                Ok(Box::new(checked))
+                Ok(Check::Payment(Box::new(checked)))
             }
         }
     }

@@ -1,7 +1,11 @@
 use serde_json::json;
 
-use super::testing::*;
 use super::*;
+use crate::scheme::evm::testing::*;
+
+pub(in crate::scheme) fn scheme() -> ExactEvm {
+    ExactEvm::new(vec![chain(network())])
+}
 
 #[test]
 fn lists_both_versions_of_every_network_with_an_asset() {
@@ -67,7 +71,10 @@ fn tells_payloads_apart_by_their_shape() {
         let reason = rejection.map(|rejection| rejection.reason);
         assert_eq!(reason, Some(Reason::UnsupportedPayloadType), "{payload}");
     }
-    let checked = |payload| scheme().check(&Envelope::new().payment(&payload), NOW);
+    let checked = |payload| {
+        let checked = scheme().check(&Envelope::new().payment(&payload), NOW);
+        checked.map(Check::payment)
+    };
     let eip3009 = checked(eip3009_payload(&authorization())).unwrap();
     assert!(eip3009.identity().payment_key.starts_with("eip3009:84532:"));
     let permit2 = checked(permit2_payload(&transfer())).unwrap();

@@ -1,25 +1,26 @@
 //! The buyer's payload, read strictly: whatever a contract would choke on is refused here.
 
-use std::str::FromStr;
-
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{Address, Bytes};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
-use crate::chain::evm::eip712::{Authorization, PermitTransfer};
+use crate::chain::evm::eip712::Authorization;
 use crate::protocol::payment::{Payment, Version};
-use crate::protocol::{Amount, Object, Reason};
+use crate::protocol::{Object, Reason};
 use crate::scheme::Rejection;
-
-/// Longest signature, bytes; wallets with several owners and passkeys stay far below.
-const SIGNATURE_MAX: usize = 16 * 1024;
+use crate::scheme::evm::permit2::{
+    self,
+    wire::{ExactWitness, Written},
+};
+use crate::scheme::evm::wire::{
+    Unreadable, address, malformed, member, number, payer, read, signature, word,
+};
 
 /// The kinds of payload that this scheme takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Payload {
     Eip3009(Eip3009),
-    Permit2(Permit2),
+    Permit2(permit2::wire::Payload),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,15 +28,6 @@ pub(super) struct Eip3009 {
     /// `authorization.from` as written.
     pub(super) payer: String,
     pub(super) authorization: Authorization,
-    pub(super) signature: Bytes,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Permit2 {
-    /// `permit2Authorization.from` as written.
-    pub(super) payer: String,
-    pub(super) owner: Address,
-    pub(super) transfer: PermitTransfer,
     pub(super) signature: Bytes,
 }
 
@@ -64,36 +56,6 @@ struct WireAuthorization {
     nonce: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WirePermit2 {
-    signature: String,
-    permit2_authorization: Object<WirePermit2Authorization>,
-}
-
-#[derive(Deserialize)]
-struct WirePermit2Authorization {
-    from: String,
-    permitted: Object<WirePermitted>,
-    spender: String,
-    nonce: String,
-    deadline: String,
-    witness: Object<WireWitness>,
-}
-
-#[derive(Deserialize)]
-struct WirePermitted {
-    token: String,
-    amount: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireWitness {
-    to: String,
-    valid_after: String,
-}
-
 /// Reads the payload; its shape alone tells EIP-3009 from Permit2.
 ///
 /// # Errors
@@ -109,22 +71,12 @@ pub(super) fn parse(payment: &Payment) -> Result<Payload, Rejection> {
         return Err(Rejection::new(Reason::UnsupportedPayloadType));
     }
     if is_permit2 {
-        let wire: WirePermit2 = read(&payment.payload)?;
-        parse_permit2(wire).map(Payload::Permit2)
+        let written = Written::<ExactWitness>::read(&payment.payload)?;
+        written.parse().map(Payload::Permit2)
     } else {
         let wire: WireEip3009 = read(&payment.payload)?;
         parse_eip3009(wire).map(Payload::Eip3009)
     }
-}
-
-fn read<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Rejection> {
-    let read = serde_json::from_str::<Object<T>>(raw.get());
-    read.map(|Object(read)| read).map_err(|cause| {
-        // The complaint may quote what a stranger sent.
-        let text = cause.to_string();
-        let printable = text.chars().filter(|c| !c.is_control());
-        Rejection::new(Reason::InvalidPayload).because(printable.take(200).collect::<String>())
-    })
 }
 
 fn parse_eip3009(wire: WireEip3009) -> Result<Eip3009, Rejection> {
@@ -140,23 +92,6 @@ fn parse_eip3009(wire: WireEip3009) -> Result<Eip3009, Rejection> {
     })
 }
 
-fn parse_permit2(wire: WirePermit2) -> Result<Permit2, Rejection> {
-    let Object(written) = wire.permit2_authorization;
-    let owner = payer(&written.from)?;
-    let signature = member("signature", signature(&wire.signature));
-    let read = read_transfer(&written).and_then(|read| Ok((read, signature?)));
-    let (transfer, signature) = read.map_err(|m| malformed(m).of(&written.from))?;
-    Ok(Permit2 {
-        payer: written.from,
-        owner,
-        transfer,
-        signature,
-    })
-}
-
-/// The name of a member that cannot be read.
-type Unreadable = &'static str;
-
 fn read_authorization(
     from: Address,
     written: &WireAuthorization,
@@ -171,63 +106,15 @@ fn read_authorization(
     })
 }
 
-fn read_transfer(written: &WirePermit2Authorization) -> Result<PermitTransfer, Unreadable> {
-    let (permitted, witness) = (&written.permitted.0, &written.witness.0);
-    Ok(PermitTransfer {
-        token: member("permitted.token", address(&permitted.token))?,
-        amount: member("permitted.amount", number(&permitted.amount))?,
-        spender: member("spender", address(&written.spender))?,
-        nonce: member("nonce", number(&written.nonce))?,
-        deadline: member("deadline", number(&written.deadline))?,
-        to: member("witness.to", address(&witness.to))?,
-        valid_after: member("witness.validAfter", number(&witness.valid_after))?,
-    })
-}
-
-fn member<T>(name: Unreadable, read: Option<T>) -> Result<T, Unreadable> {
-    read.ok_or(name)
-}
-
-fn payer(text: &str) -> Result<Address, Rejection> {
-    address(text)
-        .filter(|address| !address.is_zero())
-        .ok_or_else(|| malformed("from"))
-}
-
-fn malformed(member: &str) -> Rejection {
-    Rejection::new(Reason::InvalidPayload).because(format!("{member} is malformed"))
-}
-
-/// `0x` and 40 hex digits in any case: wallets differ in checksums.
-pub(super) fn address(text: &str) -> Option<Address> {
-    hex_of_length(text, 42).and_then(|text| Address::from_str(text).ok())
-}
-
-/// Decimal digits of a `uint256`.
-pub(super) fn number(text: &str) -> Option<U256> {
-    Amount::parse(text).map(Amount::units)
-}
-
-/// `0x` and whole bytes.
-pub(super) fn signature(text: &str) -> Option<Bytes> {
-    let whole = text.len() <= 2 + 2 * SIGNATURE_MAX && text.starts_with("0x");
-    whole.then(|| Bytes::from_str(text).ok()).flatten()
-}
-
-fn word(text: &str) -> Option<B256> {
-    hex_of_length(text, 66).and_then(|text| B256::from_str(text).ok())
-}
-
-fn hex_of_length(text: &str, length: usize) -> Option<&str> {
-    (text.len() == length && text.starts_with("0x")).then_some(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use alloy::primitives::Address;
+    use serde_json::value::RawValue;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::scheme::exact_evm::testing::*;
+    use crate::scheme::evm::testing::*;
+    use crate::scheme::evm::wire::SIGNATURE_MAX;
 
     fn refusal(payload: &Value) -> Rejection {
         parse(&Envelope::new().payment(payload)).unwrap_err()

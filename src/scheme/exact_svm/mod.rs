@@ -28,7 +28,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use solana_pubkey::Pubkey;
 
-use super::{Checked, Rejection, Scheme};
+use super::{Check, Rejection, Scheme};
 use crate::clock::UnixMillis;
 use crate::protocol::payment::{Payment, Version};
 use crate::protocol::response::SupportedKind;
@@ -79,7 +79,8 @@ impl Scheme for ExactSvm {
         let (mut current, mut named) = (Vec::new(), Vec::new());
         for cluster in &self.clusters {
             let extra = cluster.turns.current().as_ref().map(advertise);
-            current.push(kind(Version::V2, cluster.network.to_string(), &extra));
+            let full = extra.clone().map(|extra| with_features(extra, cluster));
+            current.push(kind(Version::V2, cluster.network.to_string(), &full));
             named.extend(
                 cluster
                     .v1_name
@@ -92,9 +93,9 @@ impl Scheme for ExactSvm {
     }
 
     /// The next fee payer is advertised: none carries all the payments while others stand by.
-    fn turn(&self) {
+    fn turn(&self, now: UnixMillis) {
         for cluster in &self.clusters {
-            cluster.turns.turn();
+            cluster.turns.turn(now);
         }
     }
 
@@ -110,18 +111,28 @@ impl Scheme for ExactSvm {
         signers
     }
 
-    fn check(&self, payment: &Payment, _now: UnixMillis) -> Result<Box<dyn Checked>, Rejection> {
+    fn check(&self, payment: &Payment, _now: UnixMillis) -> Result<Check, Rejection> {
         let network = &payment.requirements.network;
         let known = |cluster: &&Arc<Cluster>| cluster.network == *network;
         let Some(cluster) = self.clusters.iter().find(known) else {
             return Err(Rejection::new(Reason::InvalidNetwork));
         };
         let checked = checked::check(Arc::clone(cluster), payment)?;
-        Ok(Box::new(checked))
+        Ok(Check::Payment(Box::new(checked)))
     }
 }
 
 /// The member of `extra` that clients build their transaction with.
 fn advertise(fee_payer: &Pubkey) -> Extra {
     [("feePayer".to_owned(), fee_payer.to_string().into())].into()
+}
+
+/// Tells clients that payments out of smart wallets are taken here.
+fn with_features(mut extra: Extra, cluster: &Cluster) -> Extra {
+    if cluster.policy.smart_wallet.is_some() {
+        let features =
+            serde_json::Map::from_iter([("smartWalletSupported".to_owned(), true.into())]);
+        extra.insert("features".to_owned(), features.into());
+    }
+    extra
 }

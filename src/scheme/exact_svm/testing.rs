@@ -26,9 +26,9 @@ use crate::chain::svm::token::associated_account;
 use crate::chain::svm::transaction::assemble;
 use crate::chain::svm::{FeePayers, programs};
 use crate::clock::UnixMillis;
-use crate::protocol::payment::{Payment, Requirements, Version};
+use crate::protocol::payment::{Payment, Purpose, Requirements, Version};
 use crate::protocol::{Amount, Network};
-use crate::scheme::{Checked, Refusal, Rejection, Scheme, Verified};
+use crate::scheme::{Check, Checked, Refusal, Rejection, Scheme, Verified};
 
 pub(super) const USDC: Pubkey =
     Pubkey::from_str_const("4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU");
@@ -237,6 +237,7 @@ impl Case {
 
     pub(super) fn payment_with(&self, payload: &Value) -> Payment {
         Payment {
+            purpose: Purpose::Settle,
             version: self.version,
             requirements: Requirements {
                 scheme: self.scheme.clone(),
@@ -250,6 +251,7 @@ impl Case {
             wire_network: self.wire_network.clone(),
             accepted_scheme: self.accepted_scheme.clone(),
             accepted_network: self.accepted_network.clone(),
+            accepted_asset: None,
             payload: RawValue::from_string(payload.to_string()).unwrap(),
             extensions: BTreeMap::new(),
         }
@@ -273,7 +275,8 @@ impl Case {
     }
 
     pub(super) fn check(&self) -> Result<Box<dyn Checked>, Rejection> {
-        self.scheme().0.check(&self.payment(), NOW)
+        let checked = self.scheme().0.check(&self.payment(), NOW);
+        checked.map(Check::payment)
     }
 
     /// The failure of the in-process checks.

@@ -34,6 +34,16 @@ fn lists_both_versions_with_the_fee_payer() {
 }
 
 #[test]
+fn says_in_version_2_that_smart_wallets_are_taken() {
+    let mut case = Case::new();
+    case.policy.smart_wallet = Some(policy::SmartWallet::default());
+    let kinds = case.scheme().0.kinds();
+    let features = |at: usize| kinds[at].extra.as_ref().unwrap().get("features").cloned();
+    let supported = serde_json::json!({"smartWalletSupported": true});
+    assert_eq!((features(0), features(1)), (Some(supported), None));
+}
+
+#[test]
 fn leaves_out_a_network_without_assets_or_fee_payers() {
     let bare = Cluster {
         assets: Assets::Listed(vec![]),

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 
 use super::{count, limited, over_limit};
+use crate::harness::facilitator::Settings;
+use crate::harness::keyring;
 use crate::harness::oracle::{Payment, eventually, success};
 use crate::harness::world::World;
 
@@ -30,16 +32,19 @@ async fn a_daily_number_lets_exactly_so_many_through_however_many_come_at_once()
 
 #[tokio::test]
 async fn many_requests_for_one_payment_use_up_one() {
-    let world = World::with(|s| limited(s, "[payer]\nsettle_per_day = 1\n")).await;
+    let limits = "[payer]\nsettle_per_day = 1\nsettle_per_minute = 1\nconcurrency = 1\n";
+    let world = World::with(|s| limited(s, limits)).await;
     let body = world.eip3009(|_| {});
 
-    let answers = join_all((0..20).map(|_| world.client.settle(&body))).await;
+    let answers = join_all((0..50).map(|_| world.client.settle(&body))).await;
 
     let told = answers
         .iter()
         .filter(|answer| answer.body["success"] == true);
-    assert_eq!((told.count(), count(&answers, 200)), (1, 20));
+    assert_eq!((told.count(), count(&answers, 200)), (1, 50));
     assert_eq!(world.sends(), 1);
+    let another = world.client.settle(&world.eip3009(|_| {})).await;
+    over_limit(&another, "payer_settle_cap_exceeded");
     world.close().await;
 }
 
@@ -114,6 +119,39 @@ async fn a_payer_who_hangs_up_frees_no_place() {
     world.sandbox.release_blocks().await;
     world.sandbox.mine(1).await;
     first.becomes(&world.client, "settled").await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_key_that_hangs_up_frees_no_place_either() {
+    let settings = Settings::new("http://127.0.0.1:1").set("API_KEYS", "on");
+    let settings = limited(settings, "[key]\nconcurrency = 1\n").set("SETTLE_TIMEOUT_MS", "4000");
+    let key = keyring::create(&settings, "hasty", &[]).await;
+    let other = keyring::create(&settings, "other", &[]).await;
+    let world = World::with(|node| settings.at_node_of(&node)).await;
+    let (first, second) = (world.eip3009(|_| {}), world.eip3009(|_| {}));
+    world.sandbox.hold_blocks().await;
+    let hang_up = async {
+        tokio::select! {
+            _ = keyring::call(&world.client, &key, "/settle", &first) => panic!("answered without a block"),
+            () = world.sandbox.pooled(world.signer) => {}
+        }
+    };
+    hang_up.await;
+    // The service sees the closed connection while it answers others.
+    for _ in 0..20 {
+        assert_eq!(world.client.get("/readyz").await.status, 200);
+    }
+
+    let answer = keyring::call(&world.client, &key, "/settle", &second).await;
+    over_limit(&answer, "seller_concurrency_cap_exceeded");
+    let settle = keyring::call(&world.client, &other, "/settle", &second);
+    let release = async {
+        world.sandbox.release_blocks().await;
+        world.sandbox.mine(1).await;
+    };
+    let (paid, ()) = tokio::join!(settle, release);
+    success(&paid);
     world.close().await;
 }
 

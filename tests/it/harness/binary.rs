@@ -106,7 +106,11 @@ pub(crate) async fn run(
     output.expect("the program starts")
 }
 
-fn command(folder: &Path, variables: &[(String, String)], arguments: &[&str]) -> Command {
+pub(crate) fn command(
+    folder: &Path,
+    variables: &[(String, String)],
+    arguments: &[&str],
+) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_x402-facilitator"));
     let inherited = ["PATH", "HOME"].map(|name| (name, std::env::var_os(name)));
     let inherited = inherited.into_iter().filter_map(|(n, v)| Some((n, v?)));

@@ -184,6 +184,15 @@ impl Process {
         said(&mut self.output, &format!("reached {point}")).await;
     }
 
+    /// Sends it a signal by name: `STOP` makes it stand still, `CONT` go on.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it is running").to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", name, &id])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()));
+    }
+
     /// SIGKILL, as by the kernel or a power cut.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("the child is killed");

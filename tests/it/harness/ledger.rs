@@ -266,7 +266,7 @@ impl Ledger {
 }
 
 /// The ledger's program. Cargo's lock lets one process build it while others wait.
-async fn program() -> PathBuf {
+pub(crate) async fn program() -> PathBuf {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
     let build = || async {
         let building = tokio::task::spawn_blocking(build);

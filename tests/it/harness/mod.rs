@@ -1,5 +1,6 @@
 //! What tests stand on. Except for starting the sandbox, nothing here uses the product's code: a mistake in it must not hide itself.
 
+pub(crate) mod batch;
 pub(crate) mod binary;
 pub(crate) mod browser;
 pub(crate) mod chain;
@@ -19,6 +20,7 @@ pub(crate) mod scene;
 pub(crate) mod scratch;
 pub(crate) mod sign;
 pub(crate) mod sign_svm;
+pub(crate) mod sign_upto;
 pub(crate) mod svm_tables;
 pub(crate) mod svm_wire;
 pub(crate) mod svm_world;

@@ -10,6 +10,7 @@ use super::chain::USDC;
 use super::http::{Answer, Client};
 use super::rpc::Rpc;
 use super::sign::{Eip3009, Terms};
+use super::sign_upto::{self, Upto};
 
 const TRANSFER: B256 = b256!("0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
 const POLL: Duration = Duration::from_millis(30);
@@ -18,7 +19,12 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A payment to a payee that no other payment has, so that its transfers can be counted.
 #[derive(Debug, Clone)]
 pub(crate) struct Payment {
-    pub(crate) authorization: Eip3009,
+    /// `None` where it is paid another way.
+    authorization: Option<Eip3009>,
+    key: String,
+    from: Address,
+    /// What is to arrive.
+    value: U256,
     pub(crate) pay_to: Address,
     pub(crate) body: Value,
 }
@@ -35,30 +41,53 @@ impl Payment {
         authorization.message.to = pay_to;
         change(&mut authorization);
         let body = Terms::usdc(pay_to, 2500).v2(&authorization.signed_by(payer), &Value::Null);
+        let message = &authorization.message;
+        let (from, nonce) = (message.from, message.nonce);
         Self {
-            authorization,
+            key: format!("eip3009:84532:{USDC:#x}:{from:#x}:{nonce:#x}"),
+            from,
+            value: message.value,
+            authorization: Some(authorization),
             pay_to,
             body,
         }
     }
 
+    /// So many units out of a ceiling of 2,500, charged by this facilitator.
+    pub(crate) fn upto(payer: &PrivateKeySigner, facilitator: Address, units: u64) -> Self {
+        let nobody = Terms::usdc(Address::ZERO, 2500);
+        let mut ceiling = Upto::new(&nobody, payer.address(), facilitator);
+        let pay_to = Address::from_word(keccak256(B256::from(ceiling.message.nonce)));
+        ceiling.message.witness.to = pay_to;
+        let terms = Terms::usdc(pay_to, 2500);
+        let body = sign_upto::body(&terms, &ceiling.signed_by(payer), &Value::Null);
+        Self {
+            authorization: None,
+            key: ceiling.key(),
+            from: ceiling.from,
+            value: U256::from(units),
+            pay_to,
+            body: sign_upto::charge(&body, units),
+        }
+    }
+
+    pub(crate) fn eip3009(&self) -> &Eip3009 {
+        let authorization = self.authorization.as_ref();
+        authorization.expect("a payment by EIP-3009")
+    }
+
     /// Its name on record.
     pub(crate) fn key(&self) -> String {
-        let message = &self.authorization.message;
-        format!(
-            "eip3009:84532:{USDC:#x}:{:#x}:{:#x}",
-            message.from, message.nonce
-        )
+        self.key.clone()
     }
 
     /// The transactions that paid it, one entry per transfer.
     pub(crate) async fn transfers(&self, chain: &Rpc) -> Vec<String> {
-        let message = &self.authorization.message;
-        let topics = [TRANSFER, message.from.into_word(), self.pay_to.into_word()];
+        let topics = [TRANSFER, self.from.into_word(), self.pay_to.into_word()];
         let filter =
             json!([{"address": USDC, "topics": topics, "fromBlock": "0x0", "toBlock": "latest"}]);
         let logs: Vec<Value> = chain.call("eth_getLogs", filter).await;
-        let amount = json!(B256::from(message.value));
+        let amount = json!(B256::from(self.value));
         let paid = logs.iter().filter(|log| log["data"] == amount);
         paid.map(|log| text(&log["transactionHash"])).collect()
     }

@@ -18,6 +18,8 @@ use super::rpc::Rpc;
 
 /// For [`Proxy::plan`]: until [`Proxy::heal`].
 pub(crate) const ALWAYS: usize = usize::MAX;
+/// For [`Proxy::plan`]: an `eth_call` that overrides state.
+pub(crate) const OVERRIDE: &str = "eth_call with overrides";
 
 /// What happens to a call. In a batch the other calls are answered as if nothing were wrong, unless the whole request is hit.
 #[derive(Debug, Clone)]
@@ -287,8 +289,11 @@ impl Script {
         let method = call["method"].as_str().unwrap_or_default();
         let known = self.calls.entry(method.to_owned()).or_default();
         known.push(call["params"].clone());
-        let due =
-            |plan: &&mut Plan| plan.times > 0 && [method, "*"].contains(&plan.method.as_str());
+        let overrides = method == "eth_call" && call["params"].get(2).is_some();
+        let name = if overrides { OVERRIDE } else { method };
+        let due = |plan: &&mut Plan| {
+            plan.times > 0 && [method, name, "*"].contains(&plan.method.as_str())
+        };
         let plan = self.plans.iter_mut().find(due)?;
         if plan.times != ALWAYS {
             plan.times -= 1;

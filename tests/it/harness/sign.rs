@@ -245,6 +245,18 @@ impl Eip2612 {
         self.message.eip712_signing_hash(&self.domain)
     }
 
+    /// The permit as an `upto` payload: what opens an ERC-2612 session.
+    pub(crate) fn session_payload(&self, signature: &Bytes) -> Value {
+        let message = &self.message;
+        json!({"signature": signature, "authorization": {
+            "from": message.owner.to_checksum(None),
+            "to": message.spender.to_checksum(None),
+            "value": message.value.to_string(),
+            "nonce": message.nonce.to_string(),
+            "validBefore": message.deadline.to_string(),
+        }})
+    }
+
     /// The payload's `extensions`.
     pub(crate) fn signed_by(&self, owner: &PrivateKeySigner) -> Value {
         let message = &self.message;

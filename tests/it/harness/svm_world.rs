@@ -19,6 +19,8 @@ pub(crate) struct SvmWorld {
     pub(crate) client: Client,
     /// Good as long as no test lets slots pass.
     blockhash: [u8; 32],
+    /// Reads of the node at the start, of no payment.
+    reads_before: usize,
     facilitator: Facilitator,
 }
 
@@ -40,13 +42,20 @@ impl SvmWorld {
         let proxy = Proxy::start(scene.ledger.url()).await;
         let settings = change(settings(&scene, proxy.url()));
         let facilitator = Facilitator::start(settings).await;
-        Self {
-            client: facilitator.client(),
-            blockhash: scene.ledger.blockhash().await,
+        let client = facilitator.client();
+        // It waits for the first look at every node.
+        client.get("/readyz").await;
+        let blockhash = scene.ledger.blockhash().await;
+        let mut world = Self {
+            client,
+            blockhash,
+            reads_before: 0,
             scene,
             proxy,
             facilitator,
-        }
+        };
+        world.reads_before = world.reads();
+        world
     }
 
     /// A payment of the payer, not signed yet.
@@ -62,7 +71,8 @@ impl SvmWorld {
             "getAccountInfo",
             "getMultipleAccounts",
         ];
-        methods.map(|m| self.proxy.calls(m).len()).iter().sum()
+        let calls: usize = methods.map(|m| self.proxy.calls(m).len()).iter().sum();
+        calls - self.reads_before
     }
 
     /// Transactions sent so far, those sent again among them.

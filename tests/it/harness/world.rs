@@ -12,6 +12,7 @@ use super::facilitator::{Facilitator, Settings};
 use super::http::{Answer, Client};
 use super::proxy::Proxy;
 use super::sign::{Eip3009, Permit2, Terms};
+use super::sign_upto::{self, Upto};
 
 /// Who is paid.
 pub(crate) const PAYEE: Address = address!("0x00000000000000000000000000000000000cafe1");
@@ -27,6 +28,7 @@ sol! {
     function lastCaller() external view returns (address);
     function approve(address spender, uint256 units) external returns (bool);
     function transfer(address to, uint256 units) external returns (bool);
+    function invalidateUnorderedNonces(uint256 wordPos, uint256 mask) external;
     function setMode(uint8 mode) external;
     function setPaused(bool on) external;
     function setSilent(bool on) external;
@@ -151,6 +153,14 @@ impl World {
         change(&mut payment);
         let payload = payment.signed_by(&self.payer);
         price().v2(&payload, &Value::Null)
+    }
+
+    /// A ceiling that our signer may charge, changed before the payer signs it.
+    pub(crate) fn upto(&self, change: impl FnOnce(&mut Upto)) -> Value {
+        let mut payment = Upto::new(&price(), self.payer.address(), self.signer);
+        change(&mut payment);
+        let payload = payment.signed_by(&self.payer);
+        sign_upto::body(&price(), &payload, &Value::Null)
     }
 
     /// Calls of the node that reading a payment takes, so far. What the service reads in the background does not count.

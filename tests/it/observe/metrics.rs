@@ -98,24 +98,18 @@ async fn what_waits_and_who_works_is_told_from_the_record() {
 
     let looking = async {
         let lane = [ON, r#"signer_index="0""#];
-        let told = watched
-            .told_when(|told| told.is("x402_signer_inflight", &lane, 1.0))
-            .await;
-        told.assert(
-            "x402_settlements_in_state",
-            &[ON, r#"state="submitted""#],
-            1.0,
-        );
-        told.assert("x402_settlements_in_state", &[ON, r#"state="queued""#], 0.0);
-        assert!(
-            told.value(
-                "x402_oldest_in_state_seconds",
-                &[ON, r#"state="submitted""#]
-            ) > Some(0.0)
-        );
+        // One look reads one thing after the other, while the lane works.
+        let submitted = [ON, r#"state="submitted""#];
+        let is_sent = |told: &Told| {
+            told.is("x402_signer_inflight", &lane, 1.0)
+                && told.is("x402_settlements_in_state", &submitted, 1.0)
+                && told.is("x402_settlements_in_state", &[ON, r#"state="queued""#], 0.0)
+                && told.is("x402_signer_nonce", &[ON, r#"kind="db""#], 1.0)
+        };
+        let told = watched.told_when(is_sent).await;
+        assert!(told.value("x402_oldest_in_state_seconds", &submitted) > Some(0.0));
         told.assert("x402_lane_leased", &lane, 1.0);
         told.assert("x402_lane_paused", &[ON, r#"reason="funds""#], 0.0);
-        told.assert("x402_signer_nonce", &[ON, r#"kind="db""#], 1.0);
         told.assert("x402_rpc_endpoint_up", &[ON, r#"endpoint_index="0""#], 1.0);
         told.assert("x402_network_ready", &[ON], 1.0);
         told.assert("x402_ready", &[], 1.0);

@@ -114,7 +114,7 @@ async fn a_daily_cap_that_is_used_up_is_told() {
     let watched = Watched::with(|settings| {
         settings
             .set("SETTLE_TIMEOUT_MS", "1000")
-            .set("EVM_DAILY_SPEND_CAP_BASE_SEPOLIA", "0.000000001")
+            .set("EVM_DAILY_SPEND_CAP_BASE_SEPOLIA", "0.000001")
     })
     .await;
     let client = &watched.program.client;
@@ -126,7 +126,7 @@ async fn a_daily_cap_that_is_used_up_is_told() {
     let told = watched
         .told_when(|told| told.is("x402_lane_paused", &[ON, r#"reason="cap""#], 1.0))
         .await;
-    told.assert("x402_signer_daily_cap_native", &[ON], 1e-9);
+    told.assert("x402_signer_daily_cap_native", &[ON], 1e-6);
 }
 
 #[tokio::test]

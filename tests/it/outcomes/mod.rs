@@ -90,7 +90,7 @@ impl Scene {
 
 /// The payment as anybody may submit it.
 fn submission(payment: &Payment, payer: &PrivateKeySigner) -> Bytes {
-    let message = &payment.authorization.message;
+    let message = &payment.eip3009().message;
     let call = transferWithAuthorizationCall {
         from: message.from,
         to: message.to,
@@ -98,7 +98,7 @@ fn submission(payment: &Payment, payer: &PrivateKeySigner) -> Bytes {
         validAfter: message.validAfter,
         validBefore: message.validBefore,
         nonce: message.nonce,
-        signature: sign::signature(payer, payment.authorization.digest()),
+        signature: sign::signature(payer, payment.eip3009().digest()),
     };
     call.abi_encode().into()
 }
@@ -143,10 +143,10 @@ async fn a_payment_that_was_paid_before_it_was_asked_for_is_refused() {
 async fn an_authorization_that_was_cancelled_fails() {
     let scene = Scene::new().await;
     let payment = Payment::new(&scene.payer);
-    let message = &payment.authorization.message;
+    let message = &payment.eip3009().message;
     let typehash = keccak256("CancelAuthorization(address authorizer,bytes32 nonce)");
     let hash = keccak256((typehash, message.from, message.nonce).abi_encode());
-    let separator = payment.authorization.domain.separator();
+    let separator = payment.eip3009().domain.separator();
     let digest = keccak256([&[0x19, 0x01], &separator[..], &hash[..]].concat());
     let call = cancelAuthorizationCall {
         authorizer: message.from,
@@ -175,7 +175,7 @@ async fn a_payment_whose_authorization_paid_another_fails() {
     let scene = Scene::new().await;
     let payment = Payment::new(&scene.payer);
     let other = Payment::changed(&scene.payer, |authorization| {
-        authorization.message.nonce = payment.authorization.message.nonce;
+        authorization.message.nonce = payment.eip3009().message.nonce;
     });
 
     let call = submission(&other, &scene.payer);

@@ -96,7 +96,7 @@ async fn an_expired_payment_that_a_reorg_let_land_is_settled() {
         scene.proxy.plan(SEND, ALWAYS, Fault::Drop);
         let hash = text(&waiting["hash"]).parse().expect("a hash");
         scene.chain.drop_transaction(hash).await;
-        let past = payment.authorization.message.validBefore + U256::ONE;
+        let past = payment.eip3009().message.validBefore + U256::ONE;
         let _: Value = scene
             .chain
             .call("evm_setNextBlockTimestamp", json!([past]))

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use x402_facilitator::protocol::Reason;
-use x402_facilitator::store::{Fees, Mined, NotFinal, Quota, Spenders, Submitted, Verdict, Whose};
+use x402_facilitator::store::{
+    Enqueued, Fees, Mined, NotFinal, Quota, Spenders, Submitted, Verdict, Whose,
+};
 
 use super::{Opened, SIGNER, mined, network, settled};
 
 on_both_engines! {
     a_quota_is_taken_whole_or_not_at_all
+    one_payment_counts_once_however_often_it_is_queued
     a_quota_is_anothers_tomorrow
     gas_is_booked_for_whoever_caused_it_and_taken_back_by_a_reorg
     gas_of_payments_that_share_a_transaction_is_shared
@@ -20,47 +23,58 @@ fn quota(subject: &str, most: i64) -> Quota {
     Quota { subject, most }
 }
 
+/// Queues a payment that counts against these; the one that is used up, or nothing.
+async fn take(db: &Opened, key: &str, quotas: &[Quota]) -> Option<Quota> {
+    match db
+        .store
+        .enqueue(db.payment(key), quotas)
+        .await
+        .expect("asked")
+    {
+        Enqueued::First(_) => None,
+        Enqueued::Known => panic!("{key} is known already"),
+        Enqueued::UsedUp(quota) => {
+            let row = db.store.find(key).await.expect("read");
+            assert!(row.is_none(), "refused and queued");
+            Some(quota)
+        }
+    }
+}
+
 async fn a_quota_is_taken_whole_or_not_at_all(db: Opened) {
     let both = [quota("caller", 5), quota("payer", 2)];
-    let taken = futures::future::join_all((0..10).map(|_| db.store.take_quotas(&both))).await;
-    let refused: Vec<_> = taken
-        .into_iter()
-        .filter_map(|t| t.expect("asked"))
-        .collect();
+    let keys: Vec<_> = (0..10).map(|n| n.to_string()).collect();
+    let taken = futures::future::join_all(keys.iter().map(|key| take(&db, key, &both))).await;
+    let refused: Vec<_> = taken.into_iter().flatten().collect();
     assert_eq!(refused, vec![both[1].clone(); 8]);
     // The eight refused took nothing of the caller's.
     let caller = [quota("caller", 5)];
-    for _ in 0..3 {
-        assert_eq!(db.store.take_quotas(&caller).await.expect("asked"), None);
+    for key in ["a", "b", "c"] {
+        assert_eq!(take(&db, key, &caller).await, None);
     }
-    assert_eq!(
-        db.store.take_quotas(&caller).await.expect("asked"),
-        Some(caller[0].clone())
-    );
-    assert_eq!(
-        db.store.used_up(&caller).await.expect("asked"),
-        Some(caller[0].clone())
-    );
-    db.store.give_quotas_back(&caller).await.expect("given");
-    assert_eq!(db.store.used_up(&caller).await.expect("asked"), None);
-    assert_eq!(db.store.take_quotas(&caller).await.expect("asked"), None);
+    let used_up = Some(caller[0].clone());
+    assert_eq!(db.store.used_up(&caller).await.expect("asked"), used_up);
+    assert_eq!(take(&db, "d", &caller).await, used_up);
     let nothing = [quota("nobody", 0)];
-    assert_eq!(
-        db.store.take_quotas(&nothing).await.expect("asked"),
-        Some(nothing[0].clone())
-    );
+    assert_eq!(take(&db, "e", &nothing).await, Some(nothing[0].clone()));
+}
+
+async fn one_payment_counts_once_however_often_it_is_queued(db: Opened) {
+    let one = [quota("payer", 1)];
+    let twins = (0..10).map(|_| db.store.enqueue(db.payment("twin"), &one));
+    let twins = futures::future::join_all(twins).await;
+    let known = twins.iter().filter(|t| matches!(t, Ok(Enqueued::Known)));
+    assert_eq!(known.count(), 9, "{twins:?}");
 }
 
 async fn a_quota_is_anothers_tomorrow(db: Opened) {
     let one = [quota("caller", 1)];
-    assert_eq!(db.store.take_quotas(&one).await.expect("asked"), None);
+    assert_eq!(take(&db, "today", &one).await, None);
     db.clock.advance(Duration::from_hours(24));
-    assert_eq!(db.store.take_quotas(&one).await.expect("asked"), None);
+    assert_eq!(take(&db, "tomorrow", &one).await, None);
     db.store.prune_quotas(0).await.expect("pruned");
-    assert_eq!(
-        db.store.used_up(&one).await.expect("asked"),
-        Some(one[0].clone())
-    );
+    let used_up = db.store.used_up(&one).await.expect("asked");
+    assert_eq!(used_up, Some(one[0].clone()));
 }
 
 async fn fees(db: &Opened, payer: &str) -> (Fees, Fees) {

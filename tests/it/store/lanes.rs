@@ -114,9 +114,10 @@ async fn what_a_payer_has_in_flight_never_exceeds_the_balance(db: Opened) {
         "payer".clone_into(&mut payment.payer);
     }
     let [one, two] = payments;
-    let (Ok(Enqueued::First(one)), Ok(Enqueued::First(two))) =
-        (db.store.enqueue(one).await, db.store.enqueue(two).await)
-    else {
+    let (Ok(Enqueued::First(one)), Ok(Enqueued::First(two))) = (
+        db.store.enqueue(one, &[]).await,
+        db.store.enqueue(two, &[]).await,
+    ) else {
         panic!("not enqueued")
     };
     let fits = db
@@ -161,7 +162,7 @@ async fn two_payments_of_one_payer_racing_over_one_balance_do_not_both_fit(db: O
         for side in ["left", "right"] {
             let mut payment = db.payment(&format!("{side} {round}"));
             payment.payer.clone_from(&payer);
-            let Ok(Enqueued::First(id)) = db.store.enqueue(payment).await else {
+            let Ok(Enqueued::First(id)) = db.store.enqueue(payment, &[]).await else {
                 panic!("not enqueued")
             };
             ids.push(id);
@@ -233,7 +234,7 @@ async fn claims_keep_lanes_apart_and_run_out(db: Opened) {
 async fn a_payment_bound_to_a_signer_is_claimed_by_it_alone(db: Opened) {
     let mut payment = db.payment("key");
     payment.required_sender = Some("0xonly".to_owned());
-    db.store.enqueue(payment).await.expect("enqueued");
+    db.store.enqueue(payment, &[]).await.expect("enqueued");
     let until = db.clock.now().plus(Duration::from_secs(5));
     assert!(
         db.store

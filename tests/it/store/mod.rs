@@ -26,9 +26,11 @@ macro_rules! on_both_engines {
 }
 
 mod access;
+mod claims;
 mod lanes;
 mod outcomes;
 mod requests;
+mod sessions;
 
 const SIGNER: &str = "0x00000000000000000000000000000000000000aa";
 
@@ -80,12 +82,13 @@ impl Opened {
     async fn enqueue(&self, key: &str) -> String {
         match self
             .store
-            .enqueue(self.payment(key))
+            .enqueue(self.payment(key), &[])
             .await
             .expect("enqueued")
         {
             Enqueued::First(id) => id,
             Enqueued::Known => panic!("{key} is known already"),
+            Enqueued::UsedUp(quota) => panic!("{quota:?} is used up"),
         }
     }
 

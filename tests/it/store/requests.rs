@@ -13,10 +13,11 @@ on_both_engines! {
     a_success_is_delivered_once
     a_delivery_is_given_back_by_nobody_else
     amounts_up_to_two_to_the_256_survive
+    a_payment_closed_unpaid_is_told_once_and_never_becomes_a_transaction
 }
 
 async fn one_of_many_racing_inserts_with_one_key_is_first(db: Opened) {
-    let racers = (0..32).map(|_| db.store.enqueue(db.payment("key")));
+    let racers = (0..32).map(|_| db.store.enqueue(db.payment("key"), &[]));
     let results = join_all(racers).await;
     let first = results
         .into_iter()
@@ -96,7 +97,44 @@ async fn amounts_up_to_two_to_the_256_survive(db: Opened) {
     let max = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
     let mut payment = db.payment("key");
     payment.amount = Amount::parse(max).expect("an amount");
-    db.store.enqueue(payment).await.expect("enqueued");
+    db.store.enqueue(payment, &[]).await.expect("enqueued");
     let row = db.store.find("key").await.expect("read").expect("there");
     assert_eq!(row.amount.to_string(), max);
+}
+
+async fn a_payment_closed_unpaid_is_told_once_and_never_becomes_a_transaction(db: Opened) {
+    let mut nothing = db.payment("key");
+    nothing.amount = Amount::ZERO;
+    let Enqueued::First(id) = db.store.close_unpaid(nothing).await.expect("closed") else {
+        panic!("the key is new");
+    };
+    let charged = db
+        .store
+        .enqueue(db.payment("key"), &[])
+        .await
+        .expect("asked");
+    assert_eq!(charged, Enqueued::Known);
+    let lease = db.lease(SIGNER).await;
+    let until = db.clock.now().plus(std::time::Duration::from_secs(20));
+    let claimed = db.store.claim(&super::network(), SIGNER, until, 16).await;
+    assert_eq!(claimed.expect("asked").len(), 0, "no lane takes it");
+    assert!(matches!(
+        db.submit(&lease, 0, &[&id]).await,
+        Submitted::Gone(_)
+    ));
+    let give_up = Reason::SettlementCapacityExceeded;
+    assert!(!db.store.release(&id, give_up, None).await.expect("asked"));
+
+    let (one, other) = (Delivery::new("a", None), Delivery::new("b", None));
+    let told = join_all([&one, &other].map(|delivery| db.store.deliver(&id, delivery))).await;
+    let told = told.into_iter().filter(|told| matches!(told, Ok(true)));
+    assert_eq!(told.count(), 1);
+    assert!(matches!(
+        db.stage(&id).await,
+        Stage::Closed { delivered: Some(_) }
+    ));
+    for delivery in [&one, &other] {
+        db.store.undeliver(&id, delivery).await.expect("given back");
+    }
+    assert_eq!(db.stage(&id).await, Stage::Closed { delivered: None });
 }

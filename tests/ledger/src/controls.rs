@@ -38,6 +38,8 @@ pub fn call(ledger: &mut Ledger, method: &str, params: &Value) -> Answer {
             ledger.rules.confirmed = params::number(&slots["confirmed"])?;
             ledger.rules.finalized = params::number(&slots["finalized"])?;
         }
+        // []: how often each method was called since this was last asked, and how many HTTP requests that took.
+        "test_asked" => return Ok(json!(std::mem::take(&mut ledger.asked))),
         // [key, {lamports, owner, data: base64, executable}]: null takes the account away.
         "test_setAccount" => set_account(ledger, params)?,
         // []: remembers everything as it is.

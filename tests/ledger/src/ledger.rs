@@ -1,6 +1,6 @@
 //! The state: an SVM, the slots that passed, what waits to be executed and what has landed.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use litesvm::LiteSVM;
@@ -57,6 +57,8 @@ pub struct Ledger {
     pub genesis: String,
     pub rules: Rules,
     pub landed: HashMap<Signature, Landed>,
+    /// How often each method was called since somebody wanted to know; HTTP requests too.
+    pub asked: BTreeMap<String, u64>,
     /// Hashes of the messages that have landed: no signature decides what is a repetition.
     processed: HashSet<Hash>,
     /// The newest first, each with the last height at which it is good.
@@ -87,6 +89,7 @@ impl Ledger {
             genesis,
             rules,
             landed: HashMap::new(),
+            asked: BTreeMap::new(),
             processed: HashSet::new(),
             blockhashes: VecDeque::new(),
             pool: Vec::new(),

@@ -1,9 +1,11 @@
 //! A Solana node for tests: the JSON-RPC of a real one before litesvm, which runs the real System, Token, Token-2022, Associated Token and
 //! Memo programs. Slots pass when a transaction lands and when a test says so, never by themselves: nothing expires under a slow test.
 //!
-//! `ledger [--genesis HASH]` prints its URL when it listens, and ends when its standard input does.
+//! `ledger [--genesis HASH]` prints its URL when it listens, and ends when its standard input does. It also stands in for local validators:
+//! see [`arguments`].
 
 mod accounts;
+mod arguments;
 mod chain;
 mod controls;
 mod history;
@@ -20,18 +22,18 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
 
+use crate::arguments::Arguments;
 use crate::ledger::Ledger;
-
-const DEVNET: &str = "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG";
 
 type Shared = Arc<Mutex<Ledger>>;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let ledger: Shared = Arc::new(Mutex::new(Ledger::new(genesis())));
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let arguments = Arguments::read(std::env::args().skip(1)).map_err(std::io::Error::other)?;
+    let (listener, _others) = arguments.settle_down().await?;
+    let genesis = arguments.genesis.clone();
+    let ledger: Shared = Arc::new(Mutex::new(Ledger::new(genesis)));
     println!("http://{}", listener.local_addr()?);
     let service = Router::new()
         .route("/", post(serve))
@@ -39,14 +41,8 @@ async fn main() -> std::io::Result<()> {
         .with_state(ledger);
     tokio::select! {
         served = axum::serve(listener, service) => served,
-        () = leash() => Ok(()),
+        () = leash(), if arguments.is_leashed => Ok(()),
     }
-}
-
-/// The hash after `--genesis`: it decides which network this is.
-fn genesis() -> String {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--genesis");
-    arguments.nth(1).unwrap_or_else(|| DEVNET.to_owned())
 }
 
 /// Ends with our standard input: the kernel closes that pipe however our parent ends.

@@ -49,15 +49,21 @@ impl Refusal {
 }
 
 pub fn answer(ledger: &mut Ledger, asked: &Value) -> Value {
+    count(ledger, "HTTP requests");
     match asked {
         Value::Array(calls) => calls.iter().map(|call| answer_one(ledger, call)).collect(),
         call => answer_one(ledger, call),
     }
 }
 
+fn count(ledger: &mut Ledger, what: &str) {
+    *ledger.asked.entry(what.to_owned()).or_default() += 1;
+}
+
 fn answer_one(ledger: &mut Ledger, call: &Value) -> Value {
     ledger.catch_up();
     let method = call["method"].as_str().unwrap_or_default();
+    count(ledger, method);
     match dispatch(ledger, method, &call["params"]) {
         Ok(result) => json!({"jsonrpc": "2.0", "id": call["id"], "result": result}),
         Err(refusal) => {

@@ -3,6 +3,7 @@
 //! Pull queued payments → simulate exactly what will be signed → sign → store bytes and states in one database transaction → only then send.
 //! It alone raises fees, fills gaps and turns what can no longer pay into a noop. What became of a transaction the watcher reports.
 
+mod look;
 mod pull;
 mod recover;
 pub(super) mod simulate;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 use alloy::primitives::B256;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+pub(in crate::chain::evm) use look::Step;
 
 use super::Error;
 use super::broadcast::{self, Class};

@@ -8,10 +8,11 @@ use super::simulate::{Readings, Ready};
 use super::{End, IN_FLIGHT_MAX, Lane};
 use crate::chain::evm::fees;
 use crate::chain::evm::transaction::{Call, Fee};
+use crate::chain::evm::work::Work;
 use crate::hooks::Point;
 use crate::observe;
 use crate::protocol::Amount;
-use crate::signer::Signed;
+use crate::signer::{self, Signed};
 use crate::store::{
     self, Attempt, InFlight, Lease, NewAttempt, Role, Settlement, Submission, Submitted,
 };
@@ -22,6 +23,14 @@ const CLAIM: Duration = Duration::from_secs(20);
 const LATER: Duration = Duration::from_millis(500);
 /// Payments that share a transaction.
 const GROUP_MAX: usize = 1;
+
+/// A transaction that was just signed and stored.
+struct New {
+    id: String,
+    account_nonce: u64,
+    signed: Signed,
+    attempt: NewAttempt,
+}
 
 impl Lane {
     pub(super) async fn pull(&mut self, lease: &Lease) -> store::Result<Option<End>> {
@@ -66,8 +75,10 @@ impl Lane {
         };
         let mut unsent = Vec::new();
         for group in ready.chunks(GROUP_MAX) {
-            let gas = group.iter().map(|ready| ready.work.gas_limit).sum();
-            if self.paused.is_some() || !self.affords(lease, readings, gas).await? {
+            let gas = group.iter().map(|ready| ready.work.gas()).sum();
+            // A permit and its payment may be one too many together; never more, or payments with permits would wait for two places at once.
+            let is_full = self.open.len() >= IN_FLIGHT_MAX;
+            if is_full || self.paused.is_some() || !self.affords(lease, readings, gas).await? {
                 self.hand_back(group.iter().map(|ready| &ready.settlement))
                     .await?;
                 continue;
@@ -77,85 +88,136 @@ impl Lane {
         self.send_new(lease, unsent).await
     }
 
-    /// Signs one transaction for the group and stores it. `None` when nothing was stored.
+    /// Signs one transaction for the group, after its permit where it has one, and stores what was signed. Empty when nothing was stored.
     async fn store_group(
         &mut self,
         lease: &Lease,
         group: &[Ready],
         fee: Fee,
-    ) -> store::Result<Option<(String, Signed)>> {
-        let [only] = group else { return Ok(None) };
-        let call = Call {
+    ) -> store::Result<Vec<(String, Signed)>> {
+        let [only] = group else {
+            return Ok(Vec::new());
+        };
+        let nonce = self.next_nonce;
+        self.chain.hooks.reached(Point::NonceChosen).await;
+        let permit = permit_call(&only.work);
+        let payment = Call {
             to: only.work.to,
             data: only.work.data.clone(),
             gas_limit: only.work.gas_limit,
         };
-        let nonce = self.next_nonce;
-        self.chain.hooks.reached(Point::NonceChosen).await;
-        let signed = match self
-            .signer
-            .sign(call.unsigned(self.chain.config.chain_id, nonce, fee))
-            .await
-        {
-            Ok(signed) => signed,
-            Err(cause) => {
+        let permit = match permit {
+            Some(call) => Some(self.sign_new(&call, Role::Permit, nonce, fee).await),
+            None => None,
+        };
+        let payment_nonce = nonce + u64::from(permit.is_some());
+        let payment = self
+            .sign_new(&payment, Role::Payment, payment_nonce, fee)
+            .await;
+        let stored = match (permit.transpose(), payment) {
+            (Ok(permit), Ok(payment)) => self.store_signed(lease, only, nonce, permit, payment),
+            (Err(cause), _) | (_, Err(cause)) => {
                 observe::not_signed(&self.chain.config.network, &self.address, &cause);
-                self.hand_back(group.iter().map(|ready| &ready.settlement))
-                    .await?;
-                return Ok(None);
+                self.hand_back(std::iter::once(&only.settlement)).await?;
+                return Ok(Vec::new());
             }
         };
-        self.chain
-            .hooks
-            .reached(Point::Signed {
-                raw: signed.raw.clone(),
-            })
-            .await;
+        match stored.await? {
+            Submitted::Stored(stored) => {
+                let unsent = stored
+                    .iter()
+                    .map(|new| (new.id.clone(), new.signed.clone()));
+                let unsent = unsent.collect();
+                for new in stored {
+                    self.open_new(new, group);
+                }
+                self.chain.hooks.reached(Point::Stored).await;
+                Ok(unsent)
+            }
+            // Their requests gave them up while we simulated.
+            Submitted::Gone(_) => Ok(Vec::new()),
+            Submitted::Crowded(_) => {
+                self.hand_back(std::iter::once(&only.settlement)).await?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    async fn sign_new(
+        &self,
+        call: &Call,
+        role: Role,
+        account_nonce: u64,
+        fee: Fee,
+    ) -> Result<(Signed, NewAttempt), signer::Error> {
+        let unsigned = call.unsigned(self.chain.config.chain_id, account_nonce, fee);
+        let signed = self.signer.sign(unsigned).await?;
+        let raw = signed.raw.clone();
+        self.chain.hooks.reached(Point::Signed { raw }).await;
         let attempt = NewAttempt {
-            role: Role::Payment,
+            role,
             hash: signed.hash.to_string(),
             raw: signed.raw.to_vec(),
             max_fee: fee.most(),
             priority_fee: fee.priority(),
         };
-        let payments = group.iter().map(submission).collect();
-        match self
-            .chain
-            .store
-            .submit(lease, Some(nonce), attempt.clone(), payments)
-            .await?
-        {
-            Submitted::Stored(id) => {
-                self.next_nonce += 1;
-                self.open_new(&id, nonce, attempt, group);
-                self.chain.hooks.reached(Point::Stored).await;
-                Ok(Some((id, signed)))
-            }
-            // Their requests gave them up while we simulated.
-            Submitted::Gone(_) => Ok(None),
-            Submitted::Crowded(_) => {
-                self.hand_back(group.iter().map(|ready| &ready.settlement))
-                    .await?;
-                Ok(None)
-            }
-        }
+        Ok((signed, attempt))
+    }
+
+    /// Stores what was signed for one payment, in account nonce order from `account_nonce` on.
+    async fn store_signed(
+        &self,
+        lease: &Lease,
+        ready: &Ready,
+        account_nonce: u64,
+        permit: Option<(Signed, NewAttempt)>,
+        payment: (Signed, NewAttempt),
+    ) -> store::Result<Submitted<Vec<New>>> {
+        let store = &self.chain.store;
+        let submission = submission(ready);
+        let new = |id, account_nonce, (signed, attempt)| New {
+            id,
+            account_nonce,
+            signed,
+            attempt,
+        };
+        let Some(permit) = permit else {
+            let stored = store.submit(
+                lease,
+                Some(account_nonce),
+                payment.1.clone(),
+                vec![submission],
+            );
+            return Ok(stored
+                .await?
+                .map(|id| vec![new(id, account_nonce, payment)]));
+        };
+        let attempts = [permit.1.clone(), payment.1.clone()];
+        let stored = store.submit_with_permit(lease, account_nonce, attempts, submission);
+        Ok(stored.await?.map(|[first, second]| {
+            vec![
+                new(first, account_nonce, permit),
+                new(second, account_nonce + 1, payment),
+            ]
+        }))
     }
 
     /// Remembers what was just stored, as a read would find it.
-    fn open_new(&mut self, id: &str, account_nonce: u64, attempt: NewAttempt, group: &[Ready]) {
+    fn open_new(&mut self, new: New, group: &[Ready]) {
+        self.next_nonce = new.account_nonce + 1;
         let attempt = Attempt {
             number: 0,
-            role: attempt.role,
-            hash: attempt.hash,
-            raw: attempt.raw,
-            max_fee: attempt.max_fee,
-            priority_fee: attempt.priority_fee,
+            role: new.attempt.role,
+            hash: new.attempt.hash,
+            raw: new.attempt.raw,
+            max_fee: new.attempt.max_fee,
+            priority_fee: new.attempt.priority_fee,
             created_at: self.chain.clock.now().0,
         };
         self.open.push(InFlight {
-            id: id.to_owned(),
+            id: new.id,
             signer: self.address.clone(),
-            account_nonce: Some(account_nonce),
+            account_nonce: Some(new.account_nonce),
             was_sent: false,
             attempts: vec![attempt],
             live_until: group.iter().map(|ready| ready.settlement.expires_at).max(),
@@ -197,6 +259,15 @@ impl Lane {
         }
         Ok(())
     }
+}
+
+fn permit_call(work: &Work) -> Option<Call> {
+    let permit = work.permit.as_ref()?;
+    Some(Call {
+        to: work.to,
+        data: permit.data.clone(),
+        gas_limit: permit.gas_limit,
+    })
 }
 
 fn submission(ready: &Ready) -> Submission {

@@ -1,12 +1,11 @@
 //! The last look before signing: one request simulates every claimed payment exactly as it would be signed, and reads what it costs.
 
-use alloy::primitives::{Address, Bytes, U256};
-use alloy::sol_types::SolCall;
-use serde_json::{Value, json};
+use alloy::primitives::U256;
+use serde_json::json;
 
 use super::Lane;
-use crate::chain::evm::chain::{eth_call, market_calls, parse, parse_word, read_market};
-use crate::chain::evm::contracts::Token;
+use super::look::{self, Look, Step};
+use crate::chain::evm::chain::{market_calls, parse, read_market};
 use crate::chain::evm::fees::{self, Market};
 use crate::chain::evm::rpc::Call as RpcCall;
 use crate::chain::evm::transaction::{Fee, decode};
@@ -35,6 +34,8 @@ struct Claimed {
 pub(super) struct Refused {
     settlement: Settlement,
     work: Work,
+    expect: Expect,
+    step: Step,
     cause: Error,
 }
 
@@ -50,7 +51,7 @@ pub(super) struct Readings {
     pub(super) market: Market,
     /// The signer's native balance, wei.
     pub(super) funds: U256,
-    payments: Vec<Result<U256, Error>>,
+    payments: Vec<Look>,
 }
 
 impl Lane {
@@ -85,24 +86,26 @@ impl Lane {
         }
         let mut ready = Vec::with_capacity(claimed.len());
         let mut refused = Vec::new();
-        for (claimed, answer) in claimed.into_iter().zip(&readings.payments) {
+        for (claimed, look) in claimed.into_iter().zip(&readings.payments) {
             let Claimed {
-                settlement, work, ..
+                settlement,
+                work,
+                expect,
             } = claimed;
-            match answer {
-                Ok(balance) => ready.push(Ready {
+            match look {
+                Look::Pays { balance } => ready.push(Ready {
                     settlement,
                     work,
                     balance: *balance,
                 }),
-                Err(cause) if cause.is_revert() => {
-                    refused.push(Refused {
-                        settlement,
-                        work,
-                        cause: cause.clone(),
-                    });
-                }
-                Err(cause) => {
+                Look::Refused { step, cause } => refused.push(Refused {
+                    settlement,
+                    work,
+                    expect,
+                    step: *step,
+                    cause: cause.clone(),
+                }),
+                Look::Unclear(cause) => {
                     observe::chain_trouble(&self.chain.config.network, cause);
                     self.hand_back(std::iter::once(&settlement)).await?;
                 }
@@ -121,42 +124,30 @@ impl Lane {
         let fee = self
             .market
             .and_then(|market| fees::first(market, self.chain.limits()).ok());
-        let looks = refused.iter().map(
-            |Refused {
-                 settlement, work, ..
-             }| async move {
-                let had_bytes = matches!(settlement.stage, Stage::Queued { earlier: Some(_) });
-                if had_bytes {
-                    return false;
-                }
-                let again = [eth_call(
-                    &simulation(self.signer.address(), work, fee),
-                    "latest",
-                )];
-                let looks = self.chain.rpc.ask_up(&again).await;
-                let mut looks = looks.iter().flatten().flatten().peekable();
-                looks.peek().is_some()
-                    && looks.all(|look| look.as_ref().is_err_and(Error::is_revert))
-            },
-        );
+        let looks = refused.iter().map(|refused| async move {
+            let had_bytes = matches!(refused.settlement.stage, Stage::Queued { earlier: Some(_) });
+            if had_bytes {
+                return false;
+            }
+            let (work, expect) = (&refused.work, &refused.expect);
+            let again = look::calls(self.signer.address(), work, expect, fee);
+            let looks = self.chain.rpc.ask_up(&again).await;
+            let mut looks = looks.iter().flatten().peekable();
+            looks.peek().is_some()
+                && looks.all(|answers| {
+                    matches!(look::read(work, expect, answers), Look::Refused { .. })
+                })
+        });
         let agreed = futures::future::join_all(looks).await;
-        for (
-            Refused {
-                settlement,
-                work,
-                cause,
-            },
-            agreed,
-        ) in refused.iter().zip(agreed)
-        {
+        for (refused, agreed) in refused.iter().zip(agreed) {
             if agreed {
-                let (reason, message) = revert::reason(work, cause);
+                let (reason, message) = revert::reason(&refused.work, refused.step, &refused.cause);
                 self.chain
                     .store
-                    .release(&settlement.id, reason, Some(&message))
+                    .release(&refused.settlement.id, reason, Some(&message))
                     .await?;
             } else {
-                self.hand_back(std::iter::once(settlement)).await?;
+                self.hand_back(std::iter::once(&refused.settlement)).await?;
             }
         }
         Ok(())
@@ -182,6 +173,7 @@ impl Lane {
                     let reason = match expect.guard {
                         Guard::Eip3009 { .. } => Reason::InvalidExactEvmAuthorizationValidBefore,
                         Guard::Permit2 { .. } => Reason::Permit2DeadlineExpired,
+                        Guard::Session { .. } => Reason::AuthorizationExpired,
                     };
                     self.chain
                         .store
@@ -217,27 +209,22 @@ impl Lane {
         let offset = calls.len();
         calls.push(("eth_getBalance", json!([signer, "latest"])));
         for Claimed { work, expect, .. } in claimed {
-            calls.push(eth_call(&simulation(signer, work, fee), "latest"));
-            let data = Bytes::from(
-                Token::balanceOfCall {
-                    account: expect.from,
-                }
-                .abi_encode(),
-            );
-            calls.push(eth_call(
-                &json!({"to": expect.asset, "data": data}),
-                "latest",
-            ));
+            calls.extend(look::calls(signer, work, expect, fee));
         }
         let answers = self.chain.rpc.batch(calls).await?;
         let market = read_market(Some(market), &answers)?;
         let funds: U256 = parse(answers.get(offset))?;
-        let payments = (0..claimed.len())
-            .map(|index| {
-                parse::<Bytes>(answers.get(offset + 1 + 2 * index))?;
-                parse_word(answers.get(offset + 2 + 2 * index))
-            })
-            .collect();
+        let mut at = offset + 1;
+        let mut payments = Vec::with_capacity(claimed.len());
+        for Claimed { work, expect, .. } in claimed {
+            let end = at + look::count(work);
+            payments.push(look::read(
+                work,
+                expect,
+                answers.get(at..end).unwrap_or_default(),
+            ));
+            at = end;
+        }
         Ok(Readings {
             market,
             funds,
@@ -300,23 +287,6 @@ impl Lane {
             None
         }
     }
-}
-
-/// The call exactly as it will be signed: sender, recipient, data, gas limit and price.
-fn simulation(signer: Address, work: &Work, fee: Option<Fee>) -> Value {
-    let mut call = json!({"from": signer, "to": work.to, "data": work.data, "gas": format!("{:#x}", work.gas_limit)});
-    match fee {
-        Some(Fee::Dynamic {
-            max_fee,
-            priority_fee,
-        }) => {
-            call["maxFeePerGas"] = json!(format!("{max_fee:#x}"));
-            call["maxPriorityFeePerGas"] = json!(format!("{priority_fee:#x}"));
-        }
-        Some(Fee::Legacy { gas_price }) => call["gasPrice"] = json!(format!("{gas_price:#x}")),
-        None => {}
-    }
-    call
 }
 
 /// What the scheme put into the row for us.

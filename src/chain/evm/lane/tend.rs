@@ -108,7 +108,11 @@ impl Lane {
             .live_until
             .is_some_and(|until| until > seconds.saturating_add(EXPIRY_MARGIN_SECONDS));
         let is_refused = sent.class == Class::Invalid;
-        if last.role == Role::Payment && (!payable || given_up || is_refused) {
+        let may_pay = match last.role {
+            Role::Payment | Role::Permit => true,
+            Role::Noop => false,
+        };
+        if may_pay && (!payable || given_up || is_refused) {
             Need::Noop
         } else if age < patience.saturating_mul(attempts)
             || transaction.attempts.len() >= ATTEMPTS_MAX
@@ -118,6 +122,11 @@ impl Lane {
         } else {
             Need::RaiseFee
         }
+    }
+
+    fn is_oldest(&self, transaction: &InFlight) -> bool {
+        let oldest = self.open.first();
+        oldest.is_some_and(|oldest| oldest.id == transaction.id)
     }
 
     /// Whether a node says that the call reverts. Not knowing is no.
@@ -157,8 +166,13 @@ impl Lane {
         };
         let (call, role) = match need {
             Need::Noop => (self.chain.noop(self.signer.address()).await, Role::Noop),
-            // A payment that would revert now is not bid for any more.
-            Need::RaiseFee if last.role == Role::Payment && self.would_revert(&call).await => {
+            // What would revert now is not bid for any more. That can only be said of the next one in account nonce order: what comes before the
+            // others may be what they need, as a permit is.
+            Need::RaiseFee
+                if last.role != Role::Noop
+                    && self.is_oldest(transaction)
+                    && self.would_revert(&call).await =>
+            {
                 (self.chain.noop(self.signer.address()).await, Role::Noop)
             }
             Need::Nothing | Need::SendAgain | Need::RaiseFee => (call, last.role),

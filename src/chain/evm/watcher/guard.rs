@@ -1,5 +1,8 @@
 //! What the chain's own once-only guard says about an authorization, and who consumed it.
 
+#[cfg(test)]
+mod tests;
+
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolEvent};
 use serde_json::{Value, json};
@@ -9,7 +12,7 @@ use super::{Log, Receipt, Trouble, Watcher};
 use crate::chain::evm::Error;
 use crate::chain::evm::chain::{Head, parse, parse_word, tag};
 use crate::chain::evm::contracts::{
-    EXACT_PERMIT2_PROXY, ExactPermit2Proxy, PERMIT2, Permit2, Token,
+    EXACT_PERMIT2_PROXY, ExactPermit2Proxy, PERMIT2, Permit2, Token, UPTO_PERMIT2_PROXY,
 };
 use crate::chain::evm::work::{Expect, Guard};
 use crate::clock::UnixMillis;
@@ -152,6 +155,7 @@ impl Watcher {
     }
 
     async fn is_consumed(&self, expect: &Expect, at: &Block) -> Result<bool, Trouble> {
+        // Nothing on chain is consumed by a `transferFrom`: its own transactions decide, see `watcher::session`.
         let Some(Question { to, data, bit }) = guard_question(expect) else {
             return Ok(false);
         };
@@ -266,6 +270,7 @@ pub(in crate::chain::evm) fn guard_question(expect: &Expect) -> Option<Question>
                 bit: U256::ONE << (*nonce & U256::from(0xff)).to::<usize>(),
             }
         }
+        Guard::Session { .. } => return None,
     };
     Some(question)
 }
@@ -297,28 +302,47 @@ fn filters(expect: &Expect) -> Vec<(Address, Value)> {
                 json!([Token::Transfer::SIGNATURE_HASH, from, expect.to.into_word()]),
             ),
         ],
+        Guard::Session { .. } => Vec::new(),
     }
 }
 
-/// A Permit2 transfer belongs to this authorization when its calldata carries the very permit: token, amount, nonce, deadline, owner and
-/// recipient stand in a row in every call of the proxy, also inside another call. An invalidation belongs to it when its mask has the bit.
+/// A Permit2 transfer belongs to this authorization when its calldata carries the very permit, as every call of the proxy does, also inside another
+/// call. An invalidation belongs to it when its mask has the bit.
 fn is_of_this_payment(receipt: &Receipt, input: &[u8], expect: &Expect) -> bool {
     match &expect.guard {
         Guard::Eip3009 { .. } => true,
-        Guard::Permit2 { nonce, deadline } => {
-            let permit = [
+        Guard::Session { .. } => false,
+        Guard::Permit2 {
+            nonce,
+            deadline,
+            ceiling,
+        } => {
+            let permitted = ceiling.unwrap_or(expect.value);
+            let permit = words([
                 expect.asset.into_word(),
-                expect.value.into(),
+                permitted.into(),
                 (*nonce).into(),
                 (*deadline).into(),
-                expect.from.into_word(),
-                expect.to.into_word(),
-            ];
-            let permit = permit.map(|word: B256| word.0).concat();
-            let carries = input.windows(permit.len()).any(|window| window == permit);
+            ]);
+            // Between the two the upto proxy takes the amount: whatever it was, it is this authorization that was used.
+            let gap = if ceiling.is_some() { 32 } else { 0 };
+            let parties = words([expect.from.into_word(), expect.to.into_word()]);
+            let carries = carries(input, &permit, gap, &parties);
             (carries && settles(&receipt.logs)) || invalidates(&receipt.logs, expect.from, *nonce)
         }
     }
+}
+
+fn words<const N: usize>(words: [B256; N]) -> Vec<u8> {
+    words.map(|word| word.0).concat()
+}
+
+/// Whether `before` and `after` stand in the calldata with exactly `gap` bytes between them.
+fn carries(input: &[u8], before: &[u8], gap: usize, after: &[u8]) -> bool {
+    let whole = before.len() + gap + after.len();
+    input
+        .windows(whole)
+        .any(|window| window.starts_with(before) && window.ends_with(after))
 }
 
 fn invalidates(logs: &[Log], owner: Address, nonce: U256) -> bool {
@@ -338,7 +362,7 @@ fn invalidates(logs: &[Log], owner: Address, nonce: U256) -> bool {
     })
 }
 
-/// Whether the proxy says that it settled.
+/// Whether a proxy says that it settled; both say it alike.
 pub(super) fn settles(logs: &[Log]) -> bool {
     let settled = [
         ExactPermit2Proxy::Settled::SIGNATURE_HASH,
@@ -346,6 +370,7 @@ pub(super) fn settles(logs: &[Log]) -> bool {
     ];
     logs.iter().any(|log| {
         let topic = log.topics.first();
-        log.address == EXACT_PERMIT2_PROXY && topic.is_some_and(|topic| settled.contains(topic))
+        let is_proxy = [EXACT_PERMIT2_PROXY, UPTO_PERMIT2_PROXY].contains(&log.address);
+        is_proxy && topic.is_some_and(|topic| settled.contains(topic))
     })
 }

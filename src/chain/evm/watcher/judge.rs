@@ -5,14 +5,24 @@ use alloy::sol_types::SolEvent;
 
 use super::guard::settles;
 use super::standing::{Standing, failed, in_vain};
-use super::{Log, Receipt, Trouble, Watcher};
+use super::{Log, Receipt, Trouble, Watcher, codes};
 use crate::chain::evm::chain::Head;
 use crate::chain::evm::contracts::Token;
 use crate::chain::evm::lane::simulate::read_work;
 use crate::chain::evm::work::{Expect, Guard};
 use crate::observe;
-use crate::protocol::Reason;
 use crate::store::{InFlight, Mined, Role, Settlement, Stage, Verdict};
+
+/// A payment that its transaction did not pay.
+#[derive(Clone, Copy)]
+struct Unpaid<'a> {
+    transaction: &'a InFlight,
+    settlement: &'a Settlement,
+    expect: &'a Expect,
+    receipt: &'a Receipt,
+    /// Whether the transaction carried nothing else.
+    alone: bool,
+}
 
 impl Watcher {
     /// Notes a receipt together with what it proves about every payment that the transaction ever carried. A receipt always closes its
@@ -42,9 +52,17 @@ impl Watcher {
                 }),
                 // Decided already, or another transaction of ours took it over: that one's end decides.
                 None if !is_active(transaction, settlement) => None,
+                // A batch may be sent anew once it failed, so that has to be final.
+                None if matches!(expect.guard, Guard::Session { .. }) => None,
                 None => {
-                    self.judge_unpaid(transaction, settlement, receipt, alone, at)
-                        .await
+                    let unpaid = Unpaid {
+                        transaction,
+                        settlement,
+                        expect: &expect,
+                        receipt,
+                        alone,
+                    };
+                    self.judge_unpaid(&unpaid, at).await
                 }
             };
             verdicts.extend(verdict.map(|verdict| (settlement.id.clone(), verdict)));
@@ -72,14 +90,14 @@ impl Watcher {
     }
 
     /// Our transaction landed and did not pay this settlement. What the chain's own guard says decides; `None` when it says nothing now.
-    async fn judge_unpaid(
-        &self,
-        transaction: &InFlight,
-        settlement: &Settlement,
-        receipt: &Receipt,
-        alone: bool,
-        at: &Head,
-    ) -> Option<Verdict> {
+    async fn judge_unpaid(&self, unpaid: &Unpaid<'_>, at: &Head) -> Option<Verdict> {
+        let Unpaid {
+            transaction,
+            settlement,
+            expect,
+            receipt,
+            alone,
+        } = *unpaid;
         let carried = transaction.attempts.iter().any(|attempt| {
             attempt.role == Role::Payment
                 && attempt.hash.eq_ignore_ascii_case(&receipt.transaction_hash)
@@ -89,14 +107,11 @@ impl Watcher {
             Standing::Live if carried && alone => {
                 let (reason, message) = if receipt.succeeded() {
                     (
-                        Reason::InvalidExactEvmTransferEventMismatch,
+                        codes::in_vain(expect),
                         "the transaction succeeded without the expected transfer",
                     )
                 } else {
-                    (
-                        Reason::InvalidExactEvmTransactionFailed,
-                        "the transaction reverted",
-                    )
+                    (codes::unpaid(expect), "the transaction reverted")
                 };
                 Some(failed(
                     reason,
@@ -111,7 +126,7 @@ impl Watcher {
             Standing::Unclear
                 if carried && alone && receipt.succeeded() && settles(&receipt.logs) =>
             {
-                Some(in_vain(&receipt.transaction_hash, receipt.block()))
+                Some(in_vain(expect, &receipt.transaction_hash, receipt.block()))
             }
             Standing::Unclear => None,
         }
@@ -127,6 +142,7 @@ pub(super) fn is_active(transaction: &InFlight, settlement: &Settlement) -> bool
             .any(|attempt| attempt.hash == *hash),
         Stage::Queued { .. }
         | Stage::Settled { .. }
+        | Stage::Closed { .. }
         | Stage::SettledElsewhere { .. }
         | Stage::Failed { .. }
         | Stage::Expired { .. }

@@ -1,9 +1,11 @@
 //! The watcher: one task per network that only reports. Receipts and logs prove outcomes; heads, reorgs and finality are followed here.
 //! It signs nothing and sends nothing. Several watchers may watch the same rows: every report is conditional.
 
+mod codes;
 mod guard;
 mod judge;
 mod reorg;
+mod session;
 mod standing;
 
 use std::collections::HashMap;
@@ -49,7 +51,7 @@ pub struct Watcher {
     /// Whether what is on record was compared with the chain since the start and since the last head that did not follow.
     is_compared: bool,
     /// Open transactions whose account nonce was found consumed by none of ours, and when first.
-    consumed_since: HashMap<String, Instant>,
+    consumed_since: HashMap<String, reorg::ConsumedElsewhere>,
 }
 
 /// Decided rows that the chain may still change.

@@ -21,6 +21,21 @@ const BLOCKS_MAX: usize = 100;
 /// An account nonce that one node calls consumed without a receipt of ours is usually that node lagging: how long it must stay so.
 const REPLACED_GRACE: Duration = Duration::from_secs(15);
 
+/// An account nonce found consumed by none of our attempts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ConsumedElsewhere {
+    since: Instant,
+    /// Whether it was told that nothing could be decided about its payments.
+    is_told: bool,
+}
+
+/// Whether a transaction that cannot be included any more leaves payments that nobody can decide about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Undecided {
+    None,
+    Stays,
+}
+
 impl Watcher {
     /// Compares the blocks that hold something of ours and are not final with the chain as it is now, newest first. False when the node does
     /// not have some of them: it may only be behind, so nothing is taken back and the comparison has to be repeated.
@@ -139,17 +154,30 @@ impl Watcher {
             self.consumed_since.remove(&transaction.id);
             return Ok(());
         }
-        let since = self.consumed_since.entry(transaction.id.clone());
-        if since.or_insert_with(Instant::now).elapsed() >= REPLACED_GRACE {
-            self.replace(transaction).await?;
+        let seen = self.consumed_since.entry(transaction.id.clone());
+        let seen = *seen.or_insert_with(|| ConsumedElsewhere {
+            since: Instant::now(),
+            is_told: false,
+        });
+        let is_due = seen.since.elapsed() >= REPLACED_GRACE;
+        if is_due && self.replace(transaction).await? == Undecided::Stays && !seen.is_told {
+            let network = &self.chain.config.network;
+            observe::stuck(network, &transaction.signer, transaction.account_nonce);
+            self.consumed_since.insert(
+                transaction.id.clone(),
+                ConsumedElsewhere {
+                    is_told: true,
+                    ..seen
+                },
+            );
         }
         Ok(())
     }
 
     /// Ends a transaction that cannot be included any more. Nonce and guards are read at one block, so that no attempt can have landed in between.
-    async fn replace(&self, transaction: &InFlight) -> Result<(), Trouble> {
+    async fn replace(&self, transaction: &InFlight) -> Result<Undecided, Trouble> {
         let Some(account_nonce) = transaction.account_nonce else {
-            return Ok(());
+            return Ok(Undecided::None);
         };
         let head: Head = self
             .chain
@@ -164,7 +192,7 @@ impl Watcher {
             .read("eth_getTransactionCount", json!([transaction.signer, at]))
             .await?;
         if count.to::<u64>() <= account_nonce {
-            return Ok(());
+            return Ok(Undecided::None);
         }
         let mut verdicts = Vec::new();
         for settlement in self.chain.store.carried_by(&transaction.id).await? {
@@ -175,7 +203,7 @@ impl Watcher {
                 Standing::Decided(verdict) => verdicts.push((settlement.id, verdict)),
                 Standing::Live => verdicts.push((settlement.id, self.requeue())),
                 // Not proven, so nothing is said about any payment in it.
-                Standing::Unclear => return Ok(()),
+                Standing::Unclear => return Ok(Undecided::Stays),
             }
         }
         if self
@@ -190,7 +218,7 @@ impl Watcher {
                 account_nonce,
             );
         }
-        Ok(())
+        Ok(Undecided::None)
     }
 
     /// Whether a transaction waits longer than transactions do.

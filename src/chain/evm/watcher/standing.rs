@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::guard::Consumption;
-use super::{Trouble, Watcher};
+use super::session::is_batch;
+use super::{Trouble, Watcher, codes};
 use crate::chain::evm::chain::Head;
 use crate::chain::evm::lane::simulate::read_work;
+use crate::chain::evm::work::{Expect, Guard};
 use crate::clock::UnixMillis;
 use crate::observe;
 use crate::protocol::Reason;
@@ -35,6 +37,13 @@ impl Watcher {
         let Ok((_, expect)) = read_work(settlement) else {
             return Standing::Unclear;
         };
+        if matches!(expect.guard, Guard::Session { .. }) {
+            let standing = self.standing_of_batch(settlement, &expect).await;
+            return standing.unwrap_or_else(|cause| {
+                self.tell(&cause);
+                Standing::Unclear
+            });
+        }
         let consumption = match self.consumption(settlement, &expect, &at.block()).await {
             Ok(consumption) => consumption,
             Err(cause) => {
@@ -43,14 +52,8 @@ impl Watcher {
             }
         };
         let is_over = settlement.expires_at <= i64::try_from(at.timestamp()).unwrap_or(i64::MAX);
-        let consumed = |message: &str| {
-            failed(
-                Reason::InvalidExactEvmNonceAlreadyUsed,
-                message,
-                None,
-                Some(at.block()),
-            )
-        };
+        let consumed =
+            |message: &str| failed(codes::consumed(&expect), message, None, Some(at.block()));
         match consumption {
             Consumption::Unused if is_over => {
                 Standing::Decided(Verdict::Expired { block: at.block() })
@@ -72,7 +75,7 @@ impl Watcher {
                 transaction,
                 block,
                 log_index: None,
-            } => Standing::Decided(in_vain(&transaction, block)),
+            } => Standing::Decided(in_vain(&expect, &transaction, block)),
             Consumption::Cancelled => {
                 Standing::Decided(consumed("the authorization was consumed without paying"))
             }
@@ -97,18 +100,22 @@ impl Watcher {
     ) -> Result<(), Trouble> {
         for settlement in leftovers {
             let is_queued = matches!(settlement.stage, Stage::Queued { .. });
+            let Ok((_, expect)) = read_work(&settlement) else {
+                continue;
+            };
             let verdict = match self.standing(&settlement, at).await {
                 Standing::Decided(verdict) => verdict,
-                Standing::Live if self.age(&settlement) >= GIVE_UP_AFTER => failed(
-                    Reason::InvalidExactEvmTransactionFailed,
-                    "given up after a day",
-                    None,
-                    None,
-                ),
+                Standing::Live if self.age(&settlement) >= GIVE_UP_AFTER => {
+                    failed(codes::unpaid(&expect), "given up after a day", None, None)
+                }
                 Standing::Live if !is_queued => self.requeue(),
                 Standing::Live | Standing::Unclear => continue,
             };
             self.conclude(&settlement, &verdict).await?;
+            // A batch fails only for good.
+            if is_batch(&settlement) && matches!(verdict, Verdict::Failed { .. }) {
+                self.chain.store.finish_failed(&settlement.id).await?;
+            }
         }
         Ok(())
     }
@@ -189,10 +196,10 @@ pub(super) fn failed(
 }
 
 /// Our own transaction consumed the authorization and nothing arrived.
-pub(super) fn in_vain(transaction: &str, block: Block) -> Verdict {
+pub(super) fn in_vain(expect: &Expect, transaction: &str, block: Block) -> Verdict {
     let message = "the transaction consumed the authorization without the expected transfer";
     failed(
-        Reason::InvalidExactEvmTransferEventMismatch,
+        codes::in_vain(expect),
         message,
         Some(transaction),
         Some(block),

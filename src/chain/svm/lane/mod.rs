@@ -5,23 +5,19 @@
 //! the message, and our signature of it, the transaction's id, is known before anybody hears of it.
 
 mod pull;
+mod send;
 mod simulate;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use serde_json::json;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::chain::Chain;
-use super::rpc::Call;
 use crate::chain::lease::{self, Seat};
-use crate::clock::UnixMillis;
-use crate::hooks::Point;
 use crate::observe;
 use crate::signer::svm::Signer;
 use crate::store::{self, InFlight, Lease, POLL};
@@ -34,11 +30,6 @@ const PAUSE_CHECK: Duration = Duration::from_secs(2);
 const PURSE_CHECK: Duration = Duration::from_secs(30);
 /// How often the database is asked for transactions in flight although none is known.
 const REREAD: Duration = Duration::from_secs(2);
-/// How often the same bytes are sent again.
-const RESEND: Duration = Duration::from_secs(2);
-/// Longer than a blockhash lives: from then on only the proof is waited for.
-const STALE: Duration = Duration::from_mins(3);
-const RESEND_STALE: Duration = Duration::from_secs(30);
 /// What a fee payer must keep so as to exist.
 const RENT_EXEMPT: u64 = 890_880;
 /// Lamports that a payment is reckoned with before it is known.
@@ -62,6 +53,8 @@ pub struct Lane {
     read_at: Option<Instant>,
     /// When this process last sent a transaction.
     sent: HashMap<String, Instant>,
+    /// What is being sent.
+    sends: JoinSet<()>,
 }
 
 /// What the fee payer has and has spent today, lamports.
@@ -84,6 +77,7 @@ impl Lane {
             open: Vec::new(),
             read_at: None,
             sent: HashMap::new(),
+            sends: JoinSet::new(),
         }
     }
 
@@ -128,7 +122,10 @@ impl Lane {
             tokio::select! {
                 () = sleep(POLL) => {}
                 () = queued => {}
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => {
+                    self.finish_sends().await;
+                    return Ok(());
+                }
             }
         }
     }
@@ -145,7 +142,8 @@ impl Lane {
                 observe::resumed(&self.chain.config.network, &attempt.hash);
             }
         }
-        self.tend().await
+        self.tend();
+        Ok(())
     }
 
     /// One activation: tend what is in flight, then take on what fits.
@@ -155,7 +153,7 @@ impl Lane {
         if is_old || !self.open.is_empty() {
             self.reload().await?;
         }
-        self.tend().await?;
+        self.tend();
         if self.paused.is_some() {
             return self.reconsider(lease).await;
         }
@@ -177,44 +175,6 @@ impl Lane {
         let open = &self.open;
         self.sent
             .retain(|id, _| open.iter().any(|transaction| &transaction.id == id));
-        Ok(())
-    }
-
-    /// Sends again what has been silent for a while; nodes forget, and leaders drop.
-    async fn tend(&mut self) -> store::Result<()> {
-        let now = self.chain.clock.now();
-        let is_due = |transaction: &&InFlight| {
-            let sent = self.sent.get(&transaction.id);
-            sent.is_none_or(|at| at.elapsed() >= patience(transaction, now))
-        };
-        let due: Vec<InFlight> = self.open.iter().filter(is_due).cloned().collect();
-        self.send(&due).await
-    }
-
-    /// Sends stored bytes everywhere. What nodes say decides nothing: a refusal may hide an acceptance, and the watcher sees what lands.
-    async fn send(&mut self, transactions: &[InFlight]) -> store::Result<()> {
-        let attempts = transactions
-            .iter()
-            .filter_map(|transaction| Some((transaction, transaction.attempts.last()?)));
-        let (sending, calls): (Vec<_>, Vec<Call>) =
-            attempts.map(|sent| (sent, send_call(&sent.1.raw))).unzip();
-        if calls.is_empty() {
-            return Ok(());
-        }
-        let network = self.chain.config.network.clone();
-        let answers: Vec<Vec<Result<String, _>>> = self.chain.rpc.send(&calls).await;
-        for ((transaction, attempt), answers) in sending.iter().zip(answers) {
-            for theirs in answers.iter().flatten().filter(|id| **id != attempt.hash) {
-                observe::foreign_hash(&network, &attempt.hash, theirs);
-            }
-            observe::handed_over(&network, &attempt.hash, &answers);
-            self.sent.insert(transaction.id.clone(), Instant::now());
-            self.chain
-                .store
-                .note_sent(&network, &transaction.id)
-                .await?;
-            self.chain.hooks.reached(Point::Sent).await;
-        }
         Ok(())
     }
 
@@ -295,19 +255,4 @@ impl Lane {
         }
         Ok(())
     }
-}
-
-fn patience(transaction: &InFlight, now: UnixMillis) -> Duration {
-    let first = transaction.attempts.first();
-    let is_stale = first.is_some_and(|first| UnixMillis(first.created_at).until(now) >= STALE);
-    if is_stale { RESEND_STALE } else { RESEND }
-}
-
-/// Simulated already, and sent again by us: a node's own checks and retries would only hide what became of it.
-fn send_call(raw: &[u8]) -> Call {
-    let config = json!({"encoding": "base64", "skipPreflight": true, "maxRetries": 0});
-    (
-        "sendTransaction",
-        json!([BASE64_STANDARD.encode(raw), config]),
-    )
 }

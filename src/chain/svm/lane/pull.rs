@@ -68,7 +68,8 @@ impl Lane {
                 unsent.push(transaction);
             }
         }
-        self.send(&unsent).await
+        self.send(&unsent);
+        Ok(())
     }
 
     /// Acts on a last look. `None` when nothing was stored.

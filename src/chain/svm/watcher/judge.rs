@@ -151,6 +151,7 @@ fn is_open(settlement: &Settlement) -> bool {
     match settlement.stage {
         Stage::Queued { .. } | Stage::Submitted { .. } | Stage::Expired { .. } => true,
         Stage::Settled { .. }
+        | Stage::Closed { .. }
         | Stage::SettledElsewhere { .. }
         | Stage::Failed { .. }
         | Stage::Released { .. } => false,

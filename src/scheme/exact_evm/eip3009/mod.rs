@@ -1,5 +1,6 @@
 //! A payment by EIP-3009 `transferWithAuthorization`, in both its overloads, also of wallets that the payment itself deploys (EIP-6492).
 
+mod diagnose;
 mod onchain;
 #[cfg(test)]
 mod tests;
@@ -8,15 +9,15 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, U256};
 
-use super::chain::Chain;
-use super::requested::{self, Requested};
-use super::signed::{Deploys, Flaw, Signed};
-use super::{identity, wire};
+use super::{NAME, wire};
 use crate::chain::evm::eip712::{Authorization, Domain};
 use crate::chain::evm::signature::unwrap_6492;
 use crate::clock::UnixMillis;
 use crate::protocol::Reason;
 use crate::protocol::payment::{Payment, Version};
+use crate::scheme::evm::requested::{self, Requested};
+use crate::scheme::evm::signed::{Deploys, Flaw, Signed};
+use crate::scheme::evm::{Chain, identity};
 use crate::scheme::verified::Identity;
 use crate::scheme::{Refusal, Rejection};
 
@@ -51,7 +52,7 @@ pub(super) fn check(
         signature,
     } = payload;
     let requested =
-        Requested::parse(&payment.requirements).map_err(|rejection| rejection.of(&payer))?;
+        Requested::parse(NAME, &payment.requirements).map_err(|rejection| rejection.of(&payer))?;
     let unwrapped = unwrap_6492(&signature).map_err(|_| {
         Rejection::new(Reason::InvalidPayload)
             .because("the signature ends like EIP-6492 and does not decode like it")
@@ -119,7 +120,7 @@ impl Authorized {
     }
 
     fn flaw_before_signature(&self, payment: &Payment) -> Option<Reason> {
-        if !requested::schemes_agree(payment) {
+        if !requested::schemes_agree(payment, NAME) {
             return Some(Reason::InvalidExactEvmScheme);
         }
         if self.domain.name.is_empty() || self.domain.version.is_empty() {

@@ -4,16 +4,17 @@ use alloy::primitives::{B256, Bytes};
 use alloy::sol_types::SolCall;
 use async_trait::async_trait;
 
+use super::diagnose::{self, Eip3009Needs, Eip3009State};
 use super::{Authorized, reason_of};
 use crate::chain::evm::contracts::{MULTICALL3, Multicall3, Token, Wallet};
 use crate::chain::evm::eip712::Authorization;
 use crate::chain::evm::reads::{Read, ReadResult};
 use crate::chain::evm::work::{Guard, Kind, Work};
 use crate::protocol::Reason;
-use crate::scheme::exact_evm::diagnose::{self, Eip3009Needs, Eip3009State};
-use crate::scheme::exact_evm::payers::Payer;
-use crate::scheme::exact_evm::signed::{Deploys, Fit};
-use crate::scheme::exact_evm::simulation::{Attempt, question, wallet_question};
+use crate::scheme::evm::diagnose::accepts;
+use crate::scheme::evm::payers::Payer;
+use crate::scheme::evm::signed::{Deploys, Fit};
+use crate::scheme::evm::simulation::{Attempt, question, wallet_question};
 use crate::scheme::verified::{Identity, Verified};
 use crate::scheme::{Checked, Refusal, Rejection};
 
@@ -72,6 +73,7 @@ impl Authorized {
         ];
         calls.extend(self.deploying().map(|attempt| attempt.call()));
         Read {
+            from: None,
             accounts: vec![from, token, MULTICALL3],
             calls,
         }
@@ -87,7 +89,7 @@ impl Authorized {
         else {
             return Err(incomplete());
         };
-        let kind = self.route(payer, diagnose::accepts(valid))?;
+        let kind = self.route(payer, accepts(valid))?;
         if asset.is_empty() {
             return Err(self.refused(Reason::AssetNotDeployedContract));
         }

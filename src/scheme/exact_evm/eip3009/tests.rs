@@ -8,8 +8,9 @@ use super::*;
 use crate::config::EvmNetwork;
 use crate::scheme::Checked;
 use crate::scheme::Scheme;
-use crate::scheme::exact_evm::payers::Payer;
-use crate::scheme::exact_evm::testing::*;
+use crate::scheme::evm::payers::Payer;
+use crate::scheme::evm::testing::*;
+use crate::scheme::exact_evm::tests::scheme;
 
 fn checked_on(network: EvmNetwork, envelope: &Envelope, payload: &Value) -> Authorized {
     let payment = envelope.payment(payload);

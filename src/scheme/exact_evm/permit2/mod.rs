@@ -1,53 +1,32 @@
-//! A payment by Permit2 through the x402 `exact` proxy, with or without a sponsored EIP-2612 approval.
+//! A payment by Permit2 through the x402 `exact` proxy.
 
-mod onchain;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use alloy::primitives::{Address, B256, U256};
-use alloy::sol_types::SolValue;
+use alloy::sol_types::SolCall;
+use async_trait::async_trait;
 
-use super::chain::Chain;
-use super::eip2612::{self, Sponsored};
-use super::payers::Payer;
-use super::requested::{self, Requested};
-use super::signed::{Deploys, Signed};
-use super::{identity, wire};
-use crate::chain::evm::contracts::EXACT_PERMIT2_PROXY;
-use crate::chain::evm::eip712::{Domain, PermitTransfer, permit2_separator};
+use super::NAME;
+use crate::chain::evm::contracts::{EXACT_PERMIT2_PROXY, ExactPermit2Proxy, ExactWitness};
+use crate::chain::evm::work::{Guard, Kind};
 use crate::clock::UnixMillis;
 use crate::protocol::Reason;
 use crate::protocol::payment::Payment;
-use crate::scheme::verified::Identity;
-use crate::scheme::{Refusal, Rejection};
+use crate::scheme::evm::Chain;
+use crate::scheme::evm::permit2::{Permitted, Trial, wire};
+use crate::scheme::evm::requested::{self, Requested};
+use crate::scheme::evm::sponsoring::Sponsoring;
+use crate::scheme::verified::{Identity, Verified};
+use crate::scheme::{Checked, Refusal, Rejection};
 
 /// A Permit2 payment whose in-process checks are done.
 #[derive(Debug)]
-pub(super) struct Permitted {
-    chain: Arc<Chain>,
+pub(super) struct Exact {
+    permitted: Permitted,
     identity: Identity,
-    requested: Requested,
-    owner: Address,
-    transfer: PermitTransfer,
-    digest: B256,
-    signed: Signed,
-    sponsoring: Sponsoring,
     rejection: Option<Rejection>,
-    now: UnixMillis,
-}
-
-/// The EIP-2612 extension of a payment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Sponsoring {
-    Absent,
-    Malformed(Reason, &'static str),
-    /// `by_another`: the permit is not signed by the payer's key. Only a payer with code may still have made it.
-    Present {
-        sponsored: Sponsored,
-        by_another: bool,
-    },
 }
 
 /// Does every check that needs no chain.
@@ -57,162 +36,110 @@ enum Sponsoring {
 pub(super) fn check(
     chain: Arc<Chain>,
     payment: &Payment,
-    payload: wire::Permit2,
+    payload: wire::Payload,
     now: UnixMillis,
-) -> Result<Permitted, Rejection> {
-    let wire::Permit2 {
-        payer,
-        owner,
-        transfer,
-        signature,
-    } = payload;
-    let requested =
-        Requested::parse(&payment.requirements).map_err(|rejection| rejection.of(&payer))?;
-    let digest = transfer.digest(permit2_separator(chain.network.chain_id));
-    // EIP-6492 is not for Permit2: it would have to be told apart from a signature that the wallet understands.
-    let signed = Signed::new(signature, None, digest, owner);
-    let expected = eip2612::Expected {
-        payer: owner,
-        asset: requested.asset,
-        amount: transfer.amount,
-        open_until: U256::from(now.as_secs()) + U256::from(chain.network.headroom()),
-    };
-    let sponsoring = read_sponsoring(&chain, payment, &expected);
-    let identity = Identity {
-        payment_key: identity::permit2_key(chain.network.chain_id, owner, transfer.nonce),
-        fingerprint: identity::fingerprint(&requested, owner, digest),
-        proof: identity::proof(&signed, &sponsoring.to_bytes()),
-        payer,
-    };
-    let mut checked = Permitted {
-        chain,
-        identity,
-        requested,
-        owner,
-        transfer,
-        digest,
-        signed,
-        sponsoring,
-        rejection: None,
-        now,
-    };
-    checked.rejection = checked.flaw(payment);
-    Ok(checked)
+) -> Result<Exact, Rejection> {
+    let requested = Requested::parse(NAME, &payment.requirements)
+        .map_err(|rejection| rejection.of(&payload.payer))?;
+    let permitted = Permitted::new(chain, requested, payment, payload, now);
+    Ok(Exact {
+        rejection: flaw(&permitted, payment),
+        identity: permitted.identity(&permitted.requested),
+        permitted,
+    })
 }
 
-fn read_sponsoring(chain: &Chain, payment: &Payment, expected: &eip2612::Expected) -> Sponsoring {
-    let extension = payment.extensions.get(eip2612::EXTENSION);
-    let sponsored = match eip2612::read(extension.map(AsRef::as_ref), expected) {
-        None => return Sponsoring::Absent,
-        Some(Err((reason, message))) => return Sponsoring::Malformed(reason, message),
-        Some(Ok(sponsored)) => sponsored,
-    };
-    let text = |name| payment.requirements.extra_text(name);
-    // Without the token's domain only the simulation can tell.
-    let by_another = text("name")
-        .zip(text("version"))
-        .is_some_and(|(name, version)| {
-            let domain = Domain {
-                chain_id: chain.network.chain_id,
-                contract: expected.asset,
-                name: name.to_owned(),
-                version: version.to_owned(),
-            };
-            let digest = sponsored.permit.digest(chain.domains.separator(&domain));
-            sponsored.signature.recover(digest) != Some(expected.payer)
-        });
-    Sponsoring::Present {
-        sponsored,
-        by_another,
-    }
+/// The first failure in the reference order that no chain read can overrule.
+fn flaw(permitted: &Permitted, payment: &Payment) -> Option<Rejection> {
+    let flaw = permitted
+        .requested
+        .flaw()
+        .map(|(reason, message)| (reason, Some(message)))
+        .or_else(|| flaw_before_signature(permitted, payment).map(|reason| (reason, None)))
+        .or_else(|| permitted.flaw_of_proof(false));
+    flaw.map(|flaw| permitted.rejected(flaw))
 }
 
-impl Sponsoring {
-    /// What of it takes part in the settlement.
-    fn to_bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Absent | Self::Malformed(..) => Vec::new(),
-            Self::Present { sponsored, .. } => sponsored.argument().abi_encode(),
-        }
+fn flaw_before_signature(permitted: &Permitted, payment: &Payment) -> Option<Reason> {
+    if !requested::schemes_agree(payment, NAME) {
+        return Some(Reason::UnsupportedPayloadType);
     }
+    if !requested::networks_agree(payment) {
+        return Some(Reason::InvalidExactEvmNetworkMismatch);
+    }
+    permitted
+        .flaw_of_parties(EXACT_PERMIT2_PROXY)
+        .or_else(|| permitted.flaw_of_window())
+        .or_else(|| flaw_of_amount(permitted))
+        .or_else(|| permitted.flaw_of_token())
+}
 
-    /// What is wrong with it for such a payer. A permit by another key is refused though an allowance may exist: it is not what was agreed on.
-    fn flaw(&self, payer: Option<Payer>) -> Option<(Reason, &'static str)> {
-        match self {
-            Self::Absent => None,
-            Self::Malformed(reason, message) => Some((*reason, message)),
-            Self::Present { by_another, .. } => {
-                let refused = *by_another && payer == Some(Payer::WithoutCode);
-                refused.then_some((
-                    Reason::InvalidEip2612ExtensionFormat,
-                    "the permit is not signed by the payer",
-                ))
-            }
+fn flaw_of_amount(permitted: &Permitted) -> Option<Reason> {
+    let differs = permitted.transfer.amount != permitted.requested.amount;
+    differs.then_some(Reason::Permit2AmountMismatch)
+}
+
+/// What a lane would send.
+fn trial(permitted: &Permitted) -> Trial {
+    let permit = permitted.permit();
+    let witness = ExactWitness {
+        to: permitted.transfer.to,
+        validAfter: permitted.transfer.valid_after,
+    };
+    let (owner, signature) = (permitted.owner, permitted.signed.bytes.clone());
+    let data = match &permitted.sponsoring {
+        Sponsoring::Absent | Sponsoring::Malformed(..) => ExactPermit2Proxy::settleCall {
+            permit,
+            owner,
+            witness,
+            signature,
         }
+        .abi_encode(),
+        Sponsoring::Present { sponsored, .. } => ExactPermit2Proxy::settleWithPermitCall {
+            permit2612: sponsored.argument(),
+            permit,
+            owner,
+            witness,
+            signature,
+        }
+        .abi_encode(),
+    };
+    Trial {
+        proxy: EXACT_PERMIT2_PROXY,
+        from: None,
+        data: data.into(),
+        amount: permitted.transfer.amount,
     }
 }
 
-impl Permitted {
-    /// The first failure in the reference order that no chain read can overrule.
-    fn flaw(&self, payment: &Payment) -> Option<Rejection> {
-        if let Some((reason, message)) = self.requested.flaw() {
-            return Some(self.rejected(reason).because(message));
-        }
-        if let Some(reason) = self.flaw_before_signature(payment) {
-            return Some(self.rejected(reason));
-        }
-        // Whether an asset has code comes before the signature; only of listed ones we know it.
-        if !self.chain.lists(self.requested.asset) {
-            return None;
-        }
-        let seen = self.chain.seen(self.owner, self.now);
-        let later = self.sponsoring.flaw(seen);
-        let flaw = self
-            .signed
-            .flaw_in_process(Deploys::Nothing, seen, later.is_some());
-        match flaw {
-            Some(_) => Some(self.rejected(Reason::InvalidPermit2Signature)),
-            None => later.map(|(reason, message)| self.rejected(reason).because(message)),
-        }
+#[async_trait]
+impl Checked for Exact {
+    fn identity(&self) -> &Identity {
+        &self.identity
     }
 
-    fn flaw_before_signature(&self, payment: &Payment) -> Option<Reason> {
-        let now = U256::from(self.now.as_secs());
-        if !requested::schemes_agree(payment) {
-            return Some(Reason::UnsupportedPayloadType);
-        }
-        if !requested::networks_agree(payment) {
-            return Some(Reason::InvalidExactEvmNetworkMismatch);
-        }
-        if let Some(reason) = requested::asset_flaw(&self.chain, self.requested.asset) {
-            return Some(reason);
-        }
-        if self.transfer.spender != EXACT_PERMIT2_PROXY {
-            return Some(Reason::InvalidPermit2Spender);
-        }
-        if self.transfer.to != self.requested.pay_to {
-            return Some(Reason::InvalidPermit2RecipientMismatch);
-        }
-        if self.transfer.deadline < now + U256::from(self.chain.network.headroom()) {
-            return Some(Reason::Permit2DeadlineExpired);
-        }
-        if self.transfer.valid_after > now {
-            return Some(Reason::Permit2NotYetValid);
-        }
-        if self.transfer.amount != self.requested.amount {
-            return Some(Reason::Permit2AmountMismatch);
-        }
-        if self.transfer.token != self.requested.asset {
-            return Some(Reason::Permit2TokenMismatch);
-        }
-        None
+    fn rejection(&self) -> Option<&Rejection> {
+        self.rejection.as_ref()
     }
 
-    fn rejected(&self, reason: Reason) -> Rejection {
-        Rejection::new(reason).of(&self.identity.payer)
+    fn expired(&self) -> Reason {
+        Reason::Permit2DeadlineExpired
     }
 
-    fn refused(&self, reason: Reason) -> Refusal {
-        Refusal::Rejected(self.rejected(reason))
+    async fn verify(self: Box<Self>) -> Result<Verified, Refusal> {
+        if let Some(rejection) = self.rejection {
+            return Err(Refusal::Rejected(rejection));
+        }
+        let permitted = self.permitted;
+        let work = permitted.confirm(&trial(&permitted)).await?;
+        let requested = &permitted.requested;
+        let batchable = work.kind == Kind::Permit2 && permitted.chain.lists(requested.asset);
+        let guard = Guard::Permit2 {
+            nonce: permitted.transfer.nonce,
+            deadline: permitted.transfer.deadline,
+            ceiling: None,
+        };
+        let terms = requested.terms(permitted.owner, &work, guard, batchable);
+        Ok(Verified::new(self.identity, terms))
     }
 }

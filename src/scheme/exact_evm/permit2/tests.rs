@@ -2,14 +2,19 @@ mod onchain;
 
 use serde_json::{Value, json};
 
+use alloy::primitives::{Address, U256};
+
 use super::*;
 use crate::chain::evm::eip712::Permit;
-use crate::scheme::Checked;
-use crate::scheme::exact_evm::testing::*;
+use crate::chain::evm::eip712::PermitTransfer;
+use crate::scheme::evm::eip2612;
+use crate::scheme::evm::payers::Payer;
+use crate::scheme::evm::testing::*;
+use crate::scheme::exact_evm::wire::{Payload, parse};
 
-fn checked_on(open: bool, envelope: &Envelope, payload: &Value) -> Permitted {
+fn checked_on(open: bool, envelope: &Envelope, payload: &Value) -> Exact {
     let payment = envelope.payment(payload);
-    let wire::Payload::Permit2(read) = wire::parse(&payment).unwrap() else {
+    let Payload::Permit2(read) = parse(&payment).unwrap() else {
         panic!("not Permit2: {payload}");
     };
     let mut network = network();
@@ -17,18 +22,19 @@ fn checked_on(open: bool, envelope: &Envelope, payload: &Value) -> Permitted {
     check(Arc::new(chain(network)), &payment, read, NOW).unwrap()
 }
 
-fn checked(envelope: &Envelope, payload: &Value) -> Permitted {
+fn checked(envelope: &Envelope, payload: &Value) -> Exact {
     checked_on(false, envelope, payload)
 }
 
-fn reason(checked: &Permitted) -> Option<Reason> {
+fn reason(checked: &Exact) -> Option<Reason> {
     checked.rejection().map(|rejection| rejection.reason)
 }
 
 /// The reason once the payer's code has been seen.
-fn reason_seen(mut checked: Permitted, envelope: &Envelope, payer: Payer) -> Option<Reason> {
-    checked.chain.remember(checked.owner, payer, NOW);
-    checked.rejection = checked.flaw(&envelope.payment(&json!({})));
+fn reason_seen(mut checked: Exact, envelope: &Envelope, payer: Payer) -> Option<Reason> {
+    let permitted = &checked.permitted;
+    permitted.chain.remember(permitted.owner, payer, NOW);
+    checked.rejection = flaw(permitted, &envelope.payment(&json!({})));
     reason(&checked)
 }
 

@@ -31,7 +31,7 @@ async fn reason_of(case: &Case) -> Reason {
 async fn a_good_payment_is_judged_by_what_the_table_holds() {
     let case = with_table();
     let (scheme, script) = case.scheme();
-    let checked = scheme.check(&case.payment(), NOW).unwrap();
+    let checked = scheme.check(&case.payment(), NOW).unwrap().payment();
     assert_eq!(checked.rejection(), None);
     let verified = checked.verify().await.unwrap();
     assert_eq!(verified.payer(), payer().to_string());

@@ -6,9 +6,9 @@ use super::*;
 use crate::chain::svm::effect::Effect;
 use crate::chain::svm::ledger::{Simulation, Unavailable, Validity};
 use crate::chain::svm::work::{Expect, Kind, Work};
-use crate::scheme::Refusal;
 use crate::scheme::exact_svm::checked::{MintFee, Paid};
 use crate::scheme::exact_svm::mint::Extension;
+use crate::scheme::{Check, Refusal};
 
 async fn reason_of(case: &Case) -> Reason {
     match case.verify().await {
@@ -31,7 +31,8 @@ async fn a_good_payment_asks_once_with_our_slot_empty() {
         ..Case::new()
     };
     let (scheme, script) = case.scheme();
-    let checked = scheme.check(&case.payment(), NOW).unwrap();
+    let checked = scheme.check(&case.payment(), NOW);
+    let checked = checked.map(Check::payment).unwrap();
     let verified = checked.verify().await.unwrap();
     assert_eq!(verified.payer(), payer().to_string());
     let trials = script.trials.lock().unwrap();
@@ -241,7 +242,8 @@ async fn what_was_refused_in_process_asks_nobody() {
     let mut case = Case::new();
     case.amount = "9999".to_owned();
     let (scheme, script) = case.scheme();
-    let checked = scheme.check(&case.payment(), NOW).unwrap();
+    let checked = scheme.check(&case.payment(), NOW);
+    let checked = checked.map(Check::payment).unwrap();
     assert!(matches!(checked.verify().await, Err(Refusal::Rejected(_))));
     assert_eq!(script.trials.lock().unwrap().len(), 0);
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::chain::svm::transaction::Transaction;
+use crate::scheme::Check;
 
 const VALID: &str = "AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABxlyMT20+/JMNS7czmRHUyi+1EqfWc1ZA6WZ+lhjHH2IYdCJGoxTXtC5yjWmxKzxOjU/HVs4y894P9brXjYPAOgAIBBAjtSSjGKNHCxurpAziQWZVhKVknOlxj+TY2wUYUrIc30YqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c7a8bnBYfbWmKRrmweAmkoY2/U8QytqJL8bEIg/zLIpjtxjbgQB4pwJnqJwOAZZHm5AvuwQkVBwJdu/5tY3Yf4jtELLORIVfxOpM9ATQoLQMrX/7NAaLb8bd5BgjfAC6nAwZGb+UhFzL/7K26csOb57yM5bvF9xJrLEObOkAAAAAFSlNamSkhBk0k6HFg2jh8fDW13bySu4HkH6hAQQVEjQbd9uHXZaGT2cvhRs7reawctIXtX1s3kTqM9YV+/wCpBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcEBQAFAiBOAAAFAAkDAQAAAAAAAAAHBAMEAgEKDBAnAAAAAAAABgYAIDAwMTEyMjMzNDQ1NTY2Nzc4ODk5YWFiYmNjZGRlZWZmAA==";
 
@@ -37,7 +38,8 @@ fn derives_the_known_addresses() {
 fn the_known_transaction_is_valid_and_has_its_known_hash() {
     let case = Case::new();
     let payment = case.payment_with(&json!({"transaction": VALID}));
-    let checked = case.scheme().0.check(&payment, NOW).unwrap();
+    let checked = case.scheme().0.check(&payment, NOW);
+    let checked = checked.map(Check::payment).unwrap();
     assert_eq!(checked.rejection(), None);
     let wire = BASE64_STANDARD.decode(VALID).unwrap();
     assert_eq!(

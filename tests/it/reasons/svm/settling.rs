@@ -126,12 +126,15 @@ async fn what_cannot_pay_any_more_at_the_last_look_is_refused_and_never_sent() {
 async fn assert_given_up(world: &SvmWorld, body: &Value, reason: &str, payer: Key) {
     let (ledger, mint) = (&world.ledger, &world.terms.mint);
     let lamports = ledger.lamports(world.fee_payer.key()).await;
+    // Waits for the look around that every start begins with: it asks for balances too.
+    world.client.get("/readyz").await;
+    let looked = world.proxy.calls("getBalance").len();
     // Without its balance the lane takes nothing on.
     world
         .proxy
         .plan("getBalance", ALWAYS, Fault::Refuse("not now"));
     let interfere = async {
-        let asked = || async { (!world.proxy.calls("getBalance").is_empty()).then_some(()) };
+        let asked = || async { (world.proxy.calls("getBalance").len() > looked).then_some(()) };
         eventually("a lane that looks", asked).await;
         ledger.fund(mint, payer, AMOUNT - 1).await;
         world.proxy.heal();

@@ -23,14 +23,15 @@ fn answer(payer_code: Code) -> ReadResult {
     }
 }
 
-fn decide(checked: &Permitted, answer: &ReadResult) -> Result<Work, Reason> {
+fn decide(checked: &Exact, answer: &ReadResult) -> Result<Work, Reason> {
     let payer = if answer.codes[0].is_empty() {
         Payer::WithoutCode
     } else {
         Payer::WithCode
     };
-    checked
-        .decide(payer, answer)
+    let permitted = &checked.permitted;
+    permitted
+        .decide(payer, answer, &trial(permitted))
         .map_err(|refusal| match refusal {
             Refusal::Rejected(rejection) => rejection.reason,
             Refusal::Unavailable(cause) => panic!("{cause}"),
@@ -71,7 +72,10 @@ fn the_chain_confirms_payments_of_every_kind() {
         assert_eq!((work.kind, work.gas_limit), (kind, gas_limit));
         assert_eq!(work.to, EXACT_PERMIT2_PROXY);
         assert!(work.data.starts_with(&selector));
-        assert_eq!(work.data, checked.read().calls[5].data);
+        assert_eq!(
+            work.data,
+            checked.permitted.read(&trial(&checked.permitted)).calls[5].data
+        );
     }
 }
 
