@@ -69,6 +69,17 @@ impl Contract {
         self.holds("get", template, &answer);
         answer
     }
+
+    async fn refuses_what_cannot_be_read(&mut self) {
+        for path in ["/verify", "/settle"] {
+            let garbage = self.client.post_text(path, "{").await;
+            assert_eq!(garbage.status.as_u16(), 400);
+            self.holds("post", path, &garbage);
+            let large = self.client.post_text(path, &" ".repeat(100_000)).await;
+            assert_eq!(large.status.as_u16(), 413);
+            self.holds("post", path, &large);
+        }
+    }
 }
 
 #[tokio::test]
@@ -92,14 +103,7 @@ async fn real_answers_are_as_the_document_says() {
     let forged = price().v2(&forged, &Value::Null);
     contract.holds("post", "/verify", &world.client.verify(&forged).await);
     contract.holds("post", "/settle", &world.client.settle(&forged).await);
-    for path in ["/verify", "/settle"] {
-        let garbage = world.client.post_text(path, "{").await;
-        assert_eq!(garbage.status.as_u16(), 400);
-        contract.holds("post", path, &garbage);
-        let large = world.client.post_text(path, &" ".repeat(100_000)).await;
-        assert_eq!(large.status.as_u16(), 413);
-        contract.holds("post", path, &large);
-    }
+    contract.refuses_what_cannot_be_read().await;
 
     let transaction = settled.body["transaction"].as_str().unwrap();
     let listed = contract

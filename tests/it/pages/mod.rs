@@ -101,7 +101,7 @@ fn assert_fine(views: &[View]) {
     );
     for view in views {
         assert!(
-            view.bytes < 60_000,
+            view.bytes < 100_000,
             "{} has {} bytes",
             view.name,
             view.bytes
