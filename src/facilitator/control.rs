@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Facilitator, Overview, Unavailable};
+use super::{Facilitator, NetworkView, Overview, Unavailable};
 use crate::observe;
+use crate::protocol::Network;
 use crate::store::{self, ApiKey, Overdue};
 
 /// Payments that wait so long are worth a look, milliseconds.
@@ -63,11 +64,7 @@ impl Facilitator {
         network: &str,
         signer: &str,
     ) -> Result<bool, Unavailable> {
-        let store = &self.parts.store;
-        let done = match order {
-            Order::Pause => store.pause_by_operator(network, signer).await,
-            Order::Resume => store.resume_by_operator(network, signer).await,
-        };
+        let done = self.tell(order, network, signer).await;
         // The next look is to show it.
         self.overview.forget();
         self.readiness.forget();
@@ -75,5 +72,21 @@ impl Facilitator {
             observe::store_trouble(&cause);
             Unavailable
         })
+    }
+    async fn tell(&self, order: Order, network: &str, signer: &str) -> store::Result<bool> {
+        let store = &self.parts.store;
+        let standings = self.parts.survey.standings().await?;
+        let views: Vec<NetworkView> = standings.iter().map(NetworkView::from).collect();
+        let of = views.iter().find(|view| view.network == network);
+        let is_ours = of.is_some_and(|of| of.lanes.iter().any(|lane| lane.signer == signer));
+        let Some(known) = Network::parse(network).filter(|_| is_ours) else {
+            return Ok(false);
+        };
+        // A lane that has only just begun may have no row yet.
+        store.lane(&known, signer).await?;
+        match order {
+            Order::Pause => store.pause_by_operator(network, signer).await,
+            Order::Resume => store.resume_by_operator(network, signer).await,
+        }
     }
 }

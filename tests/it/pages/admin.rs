@@ -117,7 +117,8 @@ async fn a_paused_lane_sends_nothing_until_it_is_resumed_across_a_restart() {
     )
     .await;
     assert_eq!(wrong.status.as_u16(), 400);
-    order(&world.client, "/admin/pause", &operator, lane.clone()).await;
+    let done = order(&world.client, "/admin/pause", &operator, lane.clone()).await;
+    assert_ne!(done.status.as_u16(), 400, "{}", done.text);
 
     let body = world.eip3009(|_| {});
     let refused = world.client.settle(&body).await;
