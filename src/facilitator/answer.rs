@@ -1,5 +1,8 @@
 //! The three answers: rejected (checked, and bad), unavailable (could not find out), unconfirmed (may have happened).
 
+use std::time::Duration;
+
+use crate::observe;
 use crate::protocol::Amount;
 use crate::scheme::Rejection;
 
@@ -8,6 +11,32 @@ use crate::scheme::Rejection;
 pub struct Answer<T> {
     pub network: String,
     pub verdict: T,
+}
+
+impl Answer<Verdict> {
+    /// A request that was refused before it was known whom it is about.
+    pub(super) fn never_verified(
+        (network, rejection): (String, Rejection),
+        took: Duration,
+    ) -> Self {
+        let verdict = Verdict::Rejected(rejection);
+        let (name, reason) = (verdict.name(), verdict.reason());
+        observe::verified(observe::Asked::UNREAD, name, reason, took);
+        Self { network, verdict }
+    }
+}
+
+impl Answer<Outcome> {
+    /// The same of `/settle`.
+    pub(super) fn never_settled((network, rejection): (String, Rejection), took: Duration) -> Self {
+        let verdict = Outcome::Rejected {
+            rejection,
+            transaction: None,
+        };
+        let (name, reason) = (verdict.name(), verdict.reason());
+        observe::settle_answered(observe::Asked::UNREAD, name, reason, took);
+        Self { network, verdict }
+    }
 }
 
 /// The answer to `/verify`.

@@ -40,11 +40,11 @@ impl Facilitator {
         let deadline = self.parts.clock.now().plus(self.parts.settle_timeout);
         let _seat = match self.admit(request, Kind::Settle) {
             Ok(seat) => seat,
-            Err(refused) => return never_begun(refused, started.elapsed()),
+            Err(refused) => return Answer::never_settled(refused, started.elapsed()),
         };
         let payment = match self.parse(Purpose::Settle, request.body) {
             Ok(payment) => payment,
-            Err(cause) => return never_begun(malformed(cause), started.elapsed()),
+            Err(cause) => return Answer::never_settled(malformed(cause), started.elapsed()),
         };
         let verdict = match self.settle_payment(&payment, request, deadline).await {
             Ok(outcome) => outcome,
@@ -378,21 +378,6 @@ fn is_replay(delivered: &Delivered, request: Request<'_>) -> bool {
 }
 
 /// The answer to a request that is no payment, or one too many.
-/// A request that was refused before it was known whom it is about.
-fn never_begun((network, rejection): (String, Rejection), took: Duration) -> Answer<Outcome> {
-    let verdict = Outcome::Rejected {
-        rejection,
-        transaction: None,
-    };
-    observe::settle_answered(
-        observe::Asked::UNREAD,
-        verdict.name(),
-        verdict.reason(),
-        took,
-    );
-    Answer { network, verdict }
-}
-
 fn other_payment(waiter: &Waiter<'_>) -> Outcome {
     let rejection = Rejection::new(Reason::DuplicateSettlement)
         .because("another payment with this nonce is on record")

@@ -1,6 +1,6 @@
 //! `/verify`: every check, and no effect but the claim on a payment that may be charged less than what was signed.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tracing::instrument;
 
@@ -19,11 +19,11 @@ impl Facilitator {
         let started = Instant::now();
         let _seat = match self.admit(request, Kind::Verify) {
             Ok(seat) => seat,
-            Err(refused) => return never_begun(refused, started.elapsed()),
+            Err(refused) => return Answer::never_verified(refused, started.elapsed()),
         };
         let payment = match self.parse(Purpose::Verify, request.body) {
             Ok(payment) => payment,
-            Err(cause) => return never_begun(malformed(cause), started.elapsed()),
+            Err(cause) => return Answer::never_verified(malformed(cause), started.elapsed()),
         };
         let verdict = match self.verify_payment(&payment, request).await {
             Ok(verdict) => verdict,
@@ -135,18 +135,6 @@ impl Facilitator {
             Refusal::Unavailable(_) => Ok(None),
         }
     }
-}
-
-/// A request that was refused before it was known whom it is about.
-fn never_begun((network, rejection): (String, Rejection), took: Duration) -> Answer<Verdict> {
-    let verdict = Verdict::Rejected(rejection);
-    observe::verified(
-        observe::Asked::UNREAD,
-        verdict.name(),
-        verdict.reason(),
-        took,
-    );
-    Answer { network, verdict }
 }
 
 pub(super) fn unavailable(cause: &crate::store::Error) -> Refusal {

@@ -363,7 +363,7 @@ pub(super) fn problem(endpoint: Endpoint, problem: Problem) -> Response<Body> {
         ),
     };
     let headers = response.headers_mut();
-    if let Some(challenge) = challenge(problem) {
+    if let Some(challenge) = problem.challenge() {
         headers.insert(
             header::WWW_AUTHENTICATE,
             HeaderValue::from_static(challenge),
@@ -373,27 +373,6 @@ pub(super) fn problem(endpoint: Endpoint, problem: Problem) -> Response<Body> {
         headers.insert(header::RETRY_AFTER, RETRY_AFTER);
     }
     response
-}
-
-/// What to show next time, as RFC 6750 has it.
-fn challenge(problem: Problem) -> Option<&'static str> {
-    match problem {
-        Problem::Unauthorized => Some(r#"Bearer realm="facilitator""#),
-        Problem::Forbidden { .. } => {
-            Some(r#"Bearer realm="facilitator", error="insufficient_scope""#)
-        }
-        Problem::KeysUnavailable
-        | Problem::BadIdempotencyKey
-        | Problem::BodyTooLarge { .. }
-        | Problem::BodyTooSlow
-        | Problem::BodyBroken
-        | Problem::NoSuchPath
-        | Problem::WrongMethod
-        | Problem::BadReference
-        | Problem::NoSettlement
-        | Problem::RecordUnavailable
-        | Problem::Panicked => None,
-    }
 }
 
 /// Says which session an answer is about.

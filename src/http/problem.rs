@@ -95,3 +95,26 @@ fn usage(endpoint: Endpoint) -> String {
         | Endpoint::Unknown => format!("use GET {}", endpoint.route()),
     }
 }
+
+impl Problem {
+    /// What to show next time, as RFC 6750 has it.
+    pub(super) fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::Unauthorized => Some(r#"Bearer realm="facilitator""#),
+            Self::Forbidden { .. } => {
+                Some(r#"Bearer realm="facilitator", error="insufficient_scope""#)
+            }
+            Self::KeysUnavailable
+            | Self::BadIdempotencyKey
+            | Self::BodyTooLarge { .. }
+            | Self::BodyTooSlow
+            | Self::BodyBroken
+            | Self::NoSuchPath
+            | Self::WrongMethod
+            | Self::BadReference
+            | Self::NoSettlement
+            | Self::RecordUnavailable
+            | Self::Panicked => None,
+        }
+    }
+}
