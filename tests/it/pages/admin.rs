@@ -15,7 +15,7 @@ const BEARER: &str = "Bearer an-operators-password";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 async fn world() -> World {
-    World::with(|s| s.set("ADMIN_TOKEN", TOKEN).set("SETTLE_TIMEOUT_MS", "2000")).await
+    World::with(|s| s.set("ADMIN_TOKEN", TOKEN).set("SETTLE_TIMEOUT_MS", "4000")).await
 }
 
 async fn order(client: &Client, path: &str, headers: &[(&str, &str)], form: String) -> Answer {
