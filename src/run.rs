@@ -153,6 +153,7 @@ pub async fn start(config: Config, clock: Clock, hooks: Arc<dyn Hooks>) -> anyho
         facilitator: Arc::clone(&facilitator),
         keyring: access.keyring(),
         draining: lifecycle.draining(),
+        facts: http::Facts::of(&config),
     };
     let router = http::router(house, &config.server, &config.auth, &config.settle);
     access.start(&lifecycle, &shared, rules.deny_list());

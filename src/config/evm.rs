@@ -150,6 +150,7 @@ fn network(reader: &mut Reader<'_>, facts: Facts, shared: &Shared) -> EvmNetwork
         name: facts.name,
         v1_name: facts.v1_name,
         testnet: facts.testnet,
+        explorer: facts.explorer,
         block_time: facts.block_time,
         confirmations: facts.confirmations,
         finality_depth: facts.finality_depth,

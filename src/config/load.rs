@@ -13,8 +13,8 @@ use super::problem::{Problem, Problems};
 use super::reader::Reader;
 use super::value::{self, Parsed};
 use super::{
-    Auth, Cidr, Config, Cors, Environment, Limits, Log, Reconcile, Server, Settle, Store, evm,
-    limits, observe, policy, sessions, svm, throwaway, validate, variables, webhooks,
+    Auth, Cidr, Config, Cors, Environment, Limits, Log, Pages, Reconcile, Server, Settle, Store,
+    evm, limits, observe, policy, sessions, svm, throwaway, validate, variables, webhooks,
 };
 use crate::secret::Secret;
 
@@ -45,6 +45,7 @@ impl Config {
             reconcile: reconcile(&mut reader),
             log: log(&mut reader),
             observe: observe::read(&mut reader),
+            pages: pages(&mut reader),
             notes: Vec::new(),
         };
         note_strays(&mut reader);
@@ -102,6 +103,13 @@ fn server(reader: &mut Reader<'_>) -> Server {
             .unwrap_or_default(),
         drain_notice: milliseconds(reader, "DRAIN_NOTICE_MS", 0, 600_000),
         drain_timeout: milliseconds(reader, "DRAIN_TIMEOUT_MS", 0, 600_000),
+    }
+}
+
+fn pages(reader: &mut Reader<'_>) -> Pages {
+    Pages {
+        public_feed: reader.value("PUBLIC_FEED", value::flag),
+        admin_token: reader.secret("ADMIN_TOKEN", value::bearer_token),
     }
 }
 

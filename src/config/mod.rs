@@ -65,6 +65,7 @@ pub struct Config {
     pub reconcile: Reconcile,
     pub log: Log,
     pub observe: Observe,
+    pub pages: Pages,
     /// What was decided for the operator, one sentence each, said at start.
     pub notes: Vec<String>,
 }
@@ -187,6 +188,15 @@ pub enum Sampling {
     Ratio(f64),
 }
 
+/// What people see in a browser.
+#[derive(Debug, Clone, Default)]
+pub struct Pages {
+    /// Whether `/` lists the newest settlements.
+    pub public_feed: bool,
+    /// Opens `/admin`; `None`, and there is no such page.
+    pub admin_token: Option<Secret>,
+}
+
 #[derive(Debug, Clone)]
 pub struct Evm {
     /// Private keys, hex; one lane per network and key.
@@ -204,6 +214,8 @@ pub struct EvmNetwork {
     /// Name in protocol version 1, where it has one.
     pub v1_name: Option<String>,
     pub testnet: bool,
+    /// Page of an explorer, with `{kind}` (`tx`, `address`) and `{id}`.
+    pub explorer: Option<String>,
     /// Read endpoints in order of preference; the URLs may carry keys.
     pub rpc_urls: Vec<Secret>,
     /// Endpoints that signed transactions go to; the read endpoints where none are set.
@@ -284,6 +296,8 @@ pub struct SvmNetwork {
     /// Name in protocol version 1, where it has one.
     pub v1_name: Option<String>,
     pub testnet: bool,
+    /// Page of an explorer, with `{kind}` (`tx`, `address`) and `{id}`.
+    pub explorer: Option<String>,
     /// Read endpoints in order of preference; the URLs may carry keys.
     pub rpc_urls: Vec<Secret>,
     /// Endpoints that signed transactions go to; the read endpoints where none are set.

@@ -38,6 +38,7 @@ pub(super) struct Facts {
     pub(super) alchemy: Option<String>,
     pub(super) infura: Option<String>,
     pub(super) rpc: Vec<Secret>,
+    pub(super) explorer: Option<String>,
     pub(super) assets: Vec<Asset>,
 }
 
@@ -84,6 +85,7 @@ struct Row {
     infura: Option<String>,
     #[serde(default)]
     rpc: Vec<String>,
+    explorer: Option<String>,
     #[serde(default)]
     assets: Vec<AssetRow>,
 }
@@ -224,6 +226,7 @@ impl Facts {
             alchemy: row.alchemy,
             infura: row.infura,
             rpc: all("rpc", row.rpc, |url| value::endpoint(&url))?,
+            explorer: named("explorer", explorer(row.explorer))?,
             assets: all("assets", row.assets, AssetRow::parse)?,
             name,
         })
@@ -296,6 +299,20 @@ fn shared_chain_ids(known: &BTreeMap<String, Facts>) -> Vec<String> {
         }
     }
     problems
+}
+
+/// A page's address with places for what it is about.
+fn explorer(template: Option<String>) -> Parsed<Option<String>> {
+    let fits = |text: &String| {
+        let bare = text.replace("{kind}", "tx").replace("{id}", "0");
+        text.contains("{kind}") && text.contains("{id}") && bare.starts_with("https://")
+    };
+    match template {
+        Some(text) if !fits(&text) => {
+            Err("must begin with https:// and have {kind} and {id}".to_owned())
+        }
+        other => Ok(other),
+    }
 }
 
 fn is_name(text: &str) -> bool {

@@ -153,6 +153,7 @@ fn network(reader: &mut Reader<'_>, facts: Facts, shared: &Shared) -> SvmNetwork
         name: facts.name,
         v1_name: facts.v1_name,
         testnet: facts.testnet,
+        explorer: facts.explorer,
         block_time: facts.block_time,
     }
 }

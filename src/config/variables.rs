@@ -139,6 +139,7 @@ pub const ALL: &[Variable] = {
         Server.default("MAX_CONNECTIONS", "1024", "Connections open at once; more wait to be accepted."),
         Server.unset("MAX_CONNECTIONS_PER_ADDRESS", "Of these, from one address; more are closed at once. Those of `TRUSTED_PROXIES` may have any number. Unset: a quarter of `MAX_CONNECTIONS`, and any number from this machine."),
         Server.unset("TRUSTED_PROXIES", "Addresses of proxies whose `X-Forwarded-For` is believed, comma-separated, such as `10.0.0.0/8,fd00::/8`. Everybody else's is ignored. Unset: none."),
+        Server.default("PUBLIC_FEED", "true", "`false`: `/` does not list the newest settlements."),
         Server.default("DRAIN_NOTICE_MS", "5000", "How long after SIGTERM the port stays open while `/readyz` says 503, so that load balancers look elsewhere first, milliseconds."),
         Server.default("DRAIN_TIMEOUT_MS", "30000", "How long requests under way may go on after that, milliseconds."),
 
@@ -152,6 +153,7 @@ pub const ALL: &[Variable] = {
         Authentication.default("API_KEYS", "off", "`on`: keys made by `x402-facilitator keys create` open the door, besides bearer tokens."),
         Authentication.unset("SETTLE_AUTH", "`required`: no start without a token or `API_KEYS=on`. `off`: anyone may spend this service's gas. Unset: `required` where a mainnet is served."),
         Authentication.unset("LIMITS_FILE", "A file in the form of `config/limits.toml`: how much callers and payers may use. It overrides fields of that one, and is read again on SIGHUP."),
+        Authentication.secret("ADMIN_TOKEN", "Opens `/admin`, at least 16 characters: the password that the browser asks for, with any name. Unset: there is no such page."),
 
         Settlement.default("SETTLE_TIMEOUT_MS", "20000", "How long `/settle` waits for an outcome before it answers `settlement_pending`, milliseconds; at most 28000, because clients give up at 30 s."),
         Settlement.unset("SETTLEMENT_RECEIPT_TIMEOUT_MS", "Another name of `SETTLE_TIMEOUT_MS`, which wins."),

@@ -3,9 +3,11 @@
 pub mod answer;
 pub mod caller;
 mod claim;
+mod control;
 mod delivery;
 pub mod limits;
 mod notice;
+mod overview;
 pub mod policy;
 mod readiness;
 mod reference;
@@ -14,6 +16,7 @@ mod settle;
 mod standing;
 mod survey;
 pub mod sweeper;
+mod timeline;
 mod verify;
 mod view;
 
@@ -38,11 +41,15 @@ use crate::store::{Settlement, Store};
 
 pub use answer::{Answer, Outcome, Verdict};
 pub use caller::{Caller, Grant, Scope};
+pub use control::{Control, Order};
 pub use limits::Limits;
+pub use overview::{LaneView, NetworkView, Overview};
 pub use policy::Policy;
 pub use readiness::{Check, Readiness};
 pub use sessions::{LastSettlement, Refused, SessionView, Tracked};
+pub use standing::coins;
 pub use survey::Survey;
+pub use timeline::Timeline;
 pub use view::SettlementView;
 
 /// What the money path needs from the rest of the house.
@@ -72,6 +79,7 @@ pub struct Facilitator {
     readiness: readiness::Cache,
     /// Room for notices beside the answers.
     notices: Arc<Semaphore>,
+    overview: overview::Cache,
 }
 
 /// One `/verify` or `/settle` request.
@@ -92,6 +100,7 @@ impl Facilitator {
             parts,
             readiness: readiness::Cache::default(),
             notices: Arc::new(Semaphore::new(notice::AT_ONCE)),
+            overview: overview::Cache::default(),
         }
     }
 

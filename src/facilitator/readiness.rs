@@ -61,7 +61,7 @@ impl Facilitator {
     }
 
     /// `None` when the database does not answer.
-    async fn standings(&self) -> Option<Vec<Standing>> {
+    pub(super) async fn standings(&self) -> Option<Vec<Standing>> {
         let known = self.readiness.get().clone();
         if let Some((_, standings)) = known.filter(|(at, _)| at.elapsed() < FRESH) {
             return standings;
@@ -74,6 +74,10 @@ impl Facilitator {
 }
 
 impl Cache {
+    pub(super) fn forget(&self) {
+        *self.get() = None;
+    }
+
     fn get(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Option<Vec<Standing>>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Check;
+use super::{Check, LaneView, NetworkView};
 use crate::chain::pulse::{Pulse, Shown};
 use crate::observe::{self, Purse};
 use crate::protocol::Network;
@@ -147,6 +147,28 @@ impl Standing {
     }
 }
 
+impl From<&Standing> for NetworkView {
+    fn from(standing: &Standing) -> Self {
+        let lane = |lane: &Lane| LaneView {
+            signer: lane.signer.clone(),
+            is_leased: lane.is_leased,
+            next_nonce: lane.next_nonce,
+            paused: lane.paused.clone(),
+            purse: lane.purse,
+        };
+        let shown = standing.shown.as_ref();
+        Self {
+            network: standing.network.to_string(),
+            is_ready: standing.can_settle(),
+            nodes_up: standing.up.iter().filter(|up| **up).count(),
+            nodes: standing.up.len(),
+            head: shown.map(|shown| shown.head),
+            head_age: shown.map(|shown| shown.head_age),
+            lanes: standing.lanes.iter().map(lane).collect(),
+        }
+    }
+}
+
 impl Lane {
     fn detail(&self) -> String {
         let held = if self.is_leased {
@@ -174,7 +196,7 @@ impl Lane {
 }
 
 /// Billionths of billionths of the native coin, in coins, to six places.
-fn coins(wei: u128) -> String {
+pub fn coins(wei: u128) -> String {
     const COIN: u128 = 1_000_000_000_000_000_000;
     const PLACE: u128 = 1_000_000_000_000;
     let text = format!("{}.{:06}", wei / COIN, wei % COIN / PLACE);

@@ -15,6 +15,12 @@ pub(super) enum Endpoint {
     SessionAction,
     Health,
     Home,
+    /// A page of one payment.
+    Payment,
+    Docs,
+    Status,
+    Admin,
+    Records,
     Unknown,
 }
 
@@ -27,6 +33,14 @@ impl Endpoint {
             "/settle" => Self::Settle,
             "/supported" => Self::Supported,
             "/health" | "/healthz" | "/livez" | "/readyz" => Self::Health,
+            "/tx" => Self::Payment,
+            "/docs" | "/openapi.json" => Self::Docs,
+            "/status.json" => Self::Status,
+            "/admin" => Self::Admin,
+            "/records" => Self::Records,
+            _ if path.starts_with("/tx/") => Self::Payment,
+            _ if path.starts_with("/admin/") => Self::Admin,
+            _ if path.starts_with("/records/") => Self::Records,
             "/sessions" => Self::Sessions,
             "/sessions/track" => Self::SessionAction,
             _ if path.starts_with("/settlements/") => Self::Settlements,
@@ -52,6 +66,11 @@ impl Endpoint {
             Self::SessionAction => "/sessions/{id}",
             Self::Health => "/healthz",
             Self::Home => "/",
+            Self::Payment => "/tx/{reference}",
+            Self::Docs => "/docs",
+            Self::Status => "/status.json",
+            Self::Admin => "/admin",
+            Self::Records => "/records",
             Self::Unknown => "unknown",
         }
     }
@@ -65,8 +84,12 @@ impl Endpoint {
             | Self::Sessions
             | Self::SessionAction
             | Self::Health
-            | Self::Home => false,
-            Self::Supported | Self::Unknown => true,
+            | Self::Home
+            | Self::Payment
+            | Self::Status
+            | Self::Admin
+            | Self::Records => false,
+            Self::Supported | Self::Docs | Self::Unknown => true,
         }
     }
 }

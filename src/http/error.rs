@@ -348,6 +348,11 @@ pub(super) fn problem(endpoint: Endpoint, problem: Problem) -> Response<Body> {
         | Endpoint::SessionAction
         | Endpoint::Health
         | Endpoint::Home
+        | Endpoint::Payment
+        | Endpoint::Docs
+        | Endpoint::Status
+        | Endpoint::Admin
+        | Endpoint::Records
         | Endpoint::Unknown => json(
             status,
             &Shaped {

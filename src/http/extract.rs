@@ -147,6 +147,11 @@ fn scope(endpoint: Endpoint) -> Scope {
         | Endpoint::Settlements
         | Endpoint::Health
         | Endpoint::Home
+        | Endpoint::Payment
+        | Endpoint::Docs
+        | Endpoint::Status
+        | Endpoint::Admin
+        | Endpoint::Records
         | Endpoint::Unknown => Scope::Settle,
     }
 }

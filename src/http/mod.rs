@@ -12,8 +12,8 @@ mod envelope;
 mod error;
 mod extract;
 mod health;
-mod home;
 mod metrics;
+mod pages;
 mod problem;
 mod request_id;
 mod router;
@@ -31,5 +31,6 @@ mod tests;
 
 pub use auth::{Keyring, NewKey};
 pub use metrics::{router as metrics_router, server as metrics_server};
+pub use pages::Facts;
 pub use router::{House, router};
 pub use server::{Drained, bind, serve};

@@ -87,6 +87,11 @@ fn usage(endpoint: Endpoint) -> String {
         | Endpoint::Sessions
         | Endpoint::Health
         | Endpoint::Home
+        | Endpoint::Payment
+        | Endpoint::Docs
+        | Endpoint::Status
+        | Endpoint::Admin
+        | Endpoint::Records
         | Endpoint::Unknown => format!("use GET {}", endpoint.route()),
     }
 }

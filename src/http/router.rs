@@ -15,7 +15,8 @@ use super::endpoint::Endpoint;
 use super::envelope::{catch, envelope};
 use super::error::{self, Problem};
 use super::extract::{self, BodyLimits};
-use super::{cors, health, home, sessions, settle, settlements, supported, verify};
+use super::pages::{Facts, admin, docs, home, status, tx};
+use super::{cors, health, sessions, settle, settlements, supported, verify};
 use crate::config::{self, Cidr};
 use crate::facilitator::Facilitator;
 
@@ -29,6 +30,7 @@ pub(super) struct App {
     pub(super) pending: StatusCode,
     pub(super) base_path: Arc<str>,
     pub(super) draining: CancellationToken,
+    pub(super) facts: Arc<Facts>,
 }
 
 /// What stands behind the door.
@@ -39,6 +41,8 @@ pub struct House {
     /// Turns `/readyz` to 503; cancel it some seconds before the one given to [`serve`](super::serve) where a load balancer needs time to
     /// notice, or pass the same.
     pub draining: CancellationToken,
+    /// What the pages tell of the configuration.
+    pub facts: Facts,
 }
 
 /// The whole service as one router.
@@ -52,6 +56,7 @@ pub fn router(
         facilitator,
         keyring,
         draining,
+        facts,
     } = house;
     let app = App {
         facilitator,
@@ -64,6 +69,7 @@ pub fn router(
         pending: StatusCode::from_u16(settle.pending_status).unwrap_or(StatusCode::OK),
         base_path: Arc::from(server.base_path.trim_end_matches('/')),
         draining,
+        facts: Arc::new(facts),
     };
     enclose(routes().with_state(app), server)
 }
@@ -71,6 +77,14 @@ pub fn router(
 fn routes() -> Router<App> {
     Router::new()
         .route("/", get(home::home))
+        .route("/tx", get(tx::asked))
+        .route("/tx/{reference}", get(tx::page))
+        .route("/docs", get(docs::docs))
+        .route("/openapi.json", get(docs::openapi))
+        .route("/admin", get(admin::page))
+        .route("/admin/pause", post(admin::pause))
+        .route("/admin/resume", post(admin::resume))
+        .route("/status.json", get(status::status))
         .route("/verify", post(verify::verify))
         .route("/settle", post(settle::settle))
         .route("/supported", get(supported::supported))
@@ -121,6 +135,11 @@ fn allowed(endpoint: Endpoint) -> &'static str {
         | Endpoint::Sessions
         | Endpoint::Health
         | Endpoint::Home
+        | Endpoint::Payment
+        | Endpoint::Docs
+        | Endpoint::Status
+        | Endpoint::Admin
+        | Endpoint::Records
         | Endpoint::Unknown => "GET, HEAD",
     }
 }

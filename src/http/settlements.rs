@@ -35,7 +35,7 @@ pub(super) async fn settlements(
     }
 }
 
-fn is_sane(reference: &str) -> bool {
+pub(super) fn is_sane(reference: &str) -> bool {
     (1..=256).contains(&reference.len()) && reference.bytes().all(|b| b.is_ascii_graphic())
 }
 

@@ -144,6 +144,40 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps a lane from taking on payments until [`Store::resume_by_operator`], whoever holds it. False when there is no such lane.
+    pub async fn pause_by_operator(&self, network: &str, signer: &str) -> Result<bool> {
+        self.operate(
+            "update lanes set paused = case when paused like 'paused by an operator%' then paused \
+             else 'paused by an operator' || coalesce(': ' || paused, '') end where network = $1 and signer = $2",
+            network,
+            signer,
+        )
+        .await
+    }
+
+    /// Lifts an operator's pause and leaves what the lane itself waits for. False when there is no such lane.
+    pub async fn resume_by_operator(&self, network: &str, signer: &str) -> Result<bool> {
+        let done = self
+            .operate(
+                "update lanes set paused = case when paused like 'paused by an operator: %' then substr(paused, 24) \
+                 when paused = 'paused by an operator' then null else paused end where network = $1 and signer = $2",
+                network,
+                signer,
+            )
+            .await?;
+        self.ring_queue(network);
+        Ok(done)
+    }
+
+    async fn operate(&self, update: &'static str, network: &str, signer: &str) -> Result<bool> {
+        let done = sqlx::query(update)
+            .bind(network)
+            .bind(signer)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Moves the next account nonce forward to what the chain says; never back.
     ///
     /// # Errors
@@ -224,7 +258,10 @@ async fn note_pause(
     reason: Option<&str>,
 ) -> Result<()> {
     let noted = sqlx::query(
-        "update lanes set paused = $1 where network = $2 and signer = $3 and generation = $4",
+        // An operator's pause is not the lane's to lift; what the lane has to say is said after it.
+        "update lanes set paused = case when paused like 'paused by an operator%' \
+         then 'paused by an operator' || coalesce(': ' || cast($1 as text), '') else cast($1 as text) end \
+         where network = $2 and signer = $3 and generation = $4",
     )
     .bind(reason)
     .bind(lease.network.as_str())

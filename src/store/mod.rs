@@ -8,6 +8,7 @@ mod keys;
 mod lanes;
 mod outbox;
 mod outcomes;
+mod overview;
 mod queue;
 mod quotas;
 mod reconcile;
@@ -37,6 +38,7 @@ pub use keys::{Added, ApiKey, KEYS_MAX};
 pub use lanes::{LaneState, Lease};
 pub use outbox::{Answered, Attempted, Dead, Due, Outbox, OutboxState};
 pub use outcomes::{Block, Mined, Verdict};
+pub use overview::{Carriage, HourCount, Life, Overdue, Recent, Tried};
 pub use quotas::{Quota, UnderWay, Whose};
 pub use reconcile::{Difference, DifferenceKind, FinalTransaction, KnownNonces, Spent};
 pub use row::{Delivered, Proof, Settlement, Stage};
@@ -237,6 +239,7 @@ fn migrator() -> Migrator {
             include_str!("../../migrations/0002_sessions.sql"),
         ),
         (3, "keys", include_str!("../../migrations/0003_keys.sql")),
+        (5, "pages", include_str!("../../migrations/0005_pages.sql")),
         (
             4,
             "claims",

@@ -9,7 +9,7 @@ use crate::protocol::{Network, Reason};
 
 impl Store {
     /// Claims up to `limit` queued payments that this signer may send, oldest first, those handed back lately last, until `until`. A claim only keeps other lanes from doing the
-    /// same work; it decides nothing.
+    /// same work; it decides nothing. A lane that an operator paused gets none.
     pub async fn claim(
         &self,
         network: &Network,
@@ -20,7 +20,8 @@ impl Store {
         let rows = sqlx::query(concat!(
             "update settlements set claimed_by = $1, claimed_until = $2 where id in (select id from settlements \
              where network = $3 and state = 'queued' and (deadline > $4 or transaction_hash is not null) and claimed_until <= $4 \
-             and (required_sender is null or required_sender = $1) order by claimed_until, created_at, id limit $5) \
+             and (required_sender is null or required_sender = $1) and not exists (select 1 from lanes l where l.network = $3 \
+             and l.signer = $1 and l.paused like 'paused by an operator%') order by claimed_until, created_at, id limit $5) \
              and state = 'queued' and claimed_until <= $4 returning ",
             settlement_columns!()
         ))

@@ -24,6 +24,7 @@ mod ledger_controls;
 mod manifests;
 mod observe;
 mod outcomes;
+mod pages;
 mod pay;
 mod pay_wallets;
 mod policy;

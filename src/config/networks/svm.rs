@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{all, in_range, is_name, named, suffix};
+use super::{all, explorer, in_range, is_name, named, suffix};
 use crate::config::svm::extension;
 use crate::config::value::{self, Parsed};
 use crate::config::{SvmAsset, SvmExtensions};
@@ -27,6 +27,7 @@ pub(in crate::config) struct Facts {
     pub(in crate::config) daily_spend_cap: u128,
     pub(in crate::config) helius: Option<String>,
     pub(in crate::config) rpc: Vec<Secret>,
+    pub(in crate::config) explorer: Option<String>,
     pub(in crate::config) assets: Vec<SvmAsset>,
     pub(in crate::config) extensions: SvmExtensions,
 }
@@ -45,6 +46,7 @@ struct Row {
     helius: Option<String>,
     #[serde(default)]
     rpc: Vec<String>,
+    explorer: Option<String>,
     #[serde(default)]
     assets: Vec<AssetRow>,
 }
@@ -88,6 +90,7 @@ impl Facts {
             daily_spend_cap: named("daily_spend_cap", value::units(&row.daily_spend_cap, 9))?,
             helius: row.helius,
             rpc: all("rpc", row.rpc, |url| value::endpoint(&url))?,
+            explorer: named("explorer", explorer(row.explorer))?,
             assets: assets.iter().map(|(asset, _)| asset.clone()).collect(),
             extensions: assets
                 .into_iter()
@@ -159,7 +162,7 @@ mod tests {
         for (extension, message) in [
             (
                 "[svm.solana-devnet]\nrpcs = []".to_owned(),
-                "[svm.solana-devnet] unknown field `rpcs`, expected one of `genesis`, `v1_name`, `testnet`, `block_time_ms`, `daily_spend_cap`, `helius`, `rpc`, `assets`",
+                "[svm.solana-devnet] unknown field `rpcs`, expected one of `genesis`, `v1_name`, `testnet`, `block_time_ms`, `daily_spend_cap`, `helius`, `rpc`, `explorer`, `assets`",
             ),
             (
                 "[svm.mine]\ntestnet = true".to_owned(),

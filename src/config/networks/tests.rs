@@ -9,7 +9,7 @@ fn refuses_an_extension_that_says_what_cannot_be() {
     for (extension, message) in [
         (
             "[networks.base]\nrpcs = []",
-            "[networks.base] unknown field `rpcs`, expected one of `chain_id`, `v1_name`, `testnet`, `block_time_ms`, `confirmations`, `finality_depth`, `bump_after_ms`, `max_fee_gwei`, `min_priority_fee_gwei`, `daily_spend_cap`, `alchemy`, `infura`, `rpc`, `assets`",
+            "[networks.base] unknown field `rpcs`, expected one of `chain_id`, `v1_name`, `testnet`, `block_time_ms`, `confirmations`, `finality_depth`, `bump_after_ms`, `max_fee_gwei`, `min_priority_fee_gwei`, `daily_spend_cap`, `alchemy`, `infura`, `rpc`, `explorer`, `assets`",
         ),
         (
             "[networks.mine]\ntestnet = true",

@@ -80,6 +80,23 @@ impl Guard {
         Ok(Caller::with_key(grant, address))
     }
 
+    /// Whether some key could open what is for operators.
+    pub(super) fn has_keys(&self) -> bool {
+        self.keyring.is_some()
+    }
+
+    /// Whether a key is for operators.
+    pub(super) fn is_admin_key(&self, shown: &str) -> Result<bool, Denied> {
+        let Some(keyring) = &self.keyring else {
+            return Ok(false);
+        };
+        match keyring.admit(shown) {
+            Ok(grant) => Ok(grant.scopes.contains(&Scope::Admin)),
+            Err(Denied::Unknown) => Ok(false),
+            Err(Denied::Unavailable) => Err(Denied::Unavailable),
+        }
+    }
+
     fn token(&self, shown: &str) -> Option<Arc<Grant>> {
         self.tokens.iter().fold(None, |admitted, known| {
             if known.token.matches(shown) {

@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::router::enclose;
-use super::{Drained, House, bind, router, serve};
+use super::{Drained, Facts, House, bind, router, serve};
 use crate::clock::Clock;
 use crate::config::{self, Auth, Cors, Limits, Server, Sessions, Settle};
 use crate::egress::{Egress, Reach};
@@ -75,6 +75,7 @@ async fn house() -> House {
         facilitator: facilitator().await,
         keyring: None,
         draining: CancellationToken::new(),
+        facts: Facts::default(),
     }
 }
 

@@ -37,6 +37,7 @@ pub(in crate::scheme) fn network() -> EvmNetwork {
         name: "base-sepolia".to_owned(),
         v1_name: Some("base-sepolia".to_owned()),
         testnet: true,
+        explorer: None,
         rpc_urls: vec![],
         send_urls: vec![],
         rpc_source: "explicit",

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod binary;
+pub(crate) mod browser;
 pub(crate) mod chain;
 pub(crate) mod facilitator;
 pub(crate) mod http;

@@ -28,6 +28,7 @@ macro_rules! on_both_engines {
 mod access;
 mod claims;
 mod lanes;
+mod operator;
 mod outcomes;
 mod requests;
 mod sessions;
