@@ -78,23 +78,25 @@ impl Store {
         rows.iter().map(Session::read).collect()
     }
 
-    /// Opens the session unless its permit has one. An older session of the same owner and spender is closed when nothing is to come of it, and
-    /// stands in the way otherwise: a permit sets the allowance, it does not add to it.
+    /// Opens the session unless its permit has one. Older sessions of the same owner and spender are closed when nothing is to come of any of
+    /// them; one that has something to come stands in the way: a permit sets the allowance, it does not add to it.
     pub async fn open_session(&self, new: &NewSession, unclaimed: Unclaimed) -> Result<Opened> {
         for _ in 0..TRIES {
             if let Some(known) = self.find_session(&new.permit_key, &new.fingerprint).await? {
                 return Ok(Opened::Ready(Box::new(known)));
             }
             let mut tx = self.begin().await?;
-            for older in self.lock_live(&mut tx, new).await? {
-                // Opened by a twin of this request since we looked.
-                if older.permit_key == new.permit_key && older.fingerprint == new.fingerprint {
-                    return Ok(Opened::Ready(Box::new(older)));
-                }
-                if let Some(in_the_way) = self.retire(&mut tx, older, new, unclaimed).await? {
-                    tx.commit().await?;
-                    return Ok(in_the_way);
-                }
+            let mut live = self.lock_live(&mut tx, new).await?;
+            let is_twin = |older: &Session| {
+                older.permit_key == new.permit_key && older.fingerprint == new.fingerprint
+            };
+            // Opened by a twin of this request since we looked.
+            if let Some(at) = live.iter().position(is_twin) {
+                return Ok(Opened::Ready(Box::new(live.swap_remove(at))));
+            }
+            if let Some(in_the_way) = self.retire(&mut tx, live, new, unclaimed).await? {
+                tx.commit().await?;
+                return Ok(in_the_way);
             }
             if let Some(charged) = charged_with(&mut tx, new).await? {
                 return Ok(Opened::NonceTaken(Box::new(charged)));
@@ -129,30 +131,37 @@ impl Store {
         rows.iter().map(Session::read).collect()
     }
 
-    /// Closes an older session, or says why it stays.
+    /// Closes the older sessions, or none of them and says which stands in the way. They come in whatever order the database likes.
     async fn retire(
         &self,
         tx: &mut Transaction<'static, Any>,
-        mut older: Session,
+        mut live: Vec<Session>,
         new: &NewSession,
         unclaimed: Unclaimed,
     ) -> Result<Option<Opened>> {
-        self.end_expired_holds(tx, &mut older, unclaimed).await?;
-        let totals = Totals::of(&older, &batches(&mut **tx, &older.id).await?)?;
-        let is_done = totals.is_done(older.keeper);
-        if is_done {
-            older.state = SessionState::Closed;
+        live.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        let mut in_the_way = None;
+        for older in &mut live {
+            self.end_expired_holds(tx, older, unclaimed).await?;
+            let totals = Totals::of(older, &batches(&mut **tx, &older.id).await?)?;
+            if !totals.is_done(older.keeper) && in_the_way.is_none() {
+                in_the_way = Some(older.clone());
+            }
         }
-        self.save_session(tx, &older).await?;
-        if is_done {
-            return Ok(None);
+        for older in &mut live {
+            if in_the_way.is_none() {
+                older.state = SessionState::Closed;
+            }
+            self.save_session(tx, older).await?;
         }
-        let same_nonce = older.permit_key == new.permit_key;
-        let older = Box::new(older);
-        Ok(Some(if same_nonce {
-            Opened::NonceTaken(older)
-        } else {
-            Opened::Busy(older)
+        Ok(in_the_way.map(|older| {
+            let same_nonce = older.permit_key == new.permit_key;
+            let older = Box::new(older);
+            if same_nonce {
+                Opened::NonceTaken(older)
+            } else {
+                Opened::Busy(older)
+            }
         }))
     }
 

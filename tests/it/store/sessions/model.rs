@@ -1,13 +1,15 @@
 //! Ten thousand random operations against a model: the account is what the model says, whoever crashes and whatever the chain does.
 
 mod act;
+mod compare;
+mod decide;
 mod expected;
 
 use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, prop_oneof};
-use proptest::test_runner::{Config, TestError, TestRunner};
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 use tokio::runtime::Runtime;
 
 use crate::harness::{postgres, scratch};
@@ -57,7 +59,7 @@ enum Operation {
 enum Manner {
     /// By one of two replicas.
     Plainly(usize),
-    /// Dropped between two of its statements, the n-th time that it waits.
+    /// Dropped where it waits for the n-th time after its first: between two statements, or within one.
     Crashing { replica: usize, after: u32 },
     /// By both replicas at once.
     Twice,
@@ -93,6 +95,15 @@ fn manner() -> impl Strategy<Value = Manner> {
     ]
 }
 
+/// Plays one history on an empty database.
+async fn replay(url: &str, history: Vec<(Operation, Manner)>) -> Result<(), TestCaseError> {
+    let mut world = act::World::new(url).await;
+    for (number, (operation, manner)) in history.into_iter().enumerate() {
+        world.step(number, operation, manner).await?;
+    }
+    world.close().await
+}
+
 /// Plays random histories, each on a database of its own.
 fn play(histories: u32, database: impl Fn(&Runtime, &scratch::Folder) -> String) {
     let runtime = Runtime::new().expect("a runtime");
@@ -106,15 +117,7 @@ fn play(histories: u32, database: impl Fn(&Runtime, &scratch::Folder) -> String)
     let played = TestRunner::new(config).run(&history, |history| {
         let folder = scratch::Folder::new();
         let url = database(&runtime, &folder);
-        runtime.block_on(async {
-            let one = super::super::open(&url).await;
-            let other = super::super::open(&url).await;
-            let mut world = act::World::new([one, other]).await;
-            for (number, (operation, manner)) in history.into_iter().enumerate() {
-                world.step(number, operation, manner).await?;
-            }
-            world.close().await
-        })
+        runtime.block_on(replay(&url, history))
     });
     match played {
         Ok(()) => {}
@@ -135,6 +138,27 @@ fn two_thousand_random_operations_keep_the_account_on_postgres() {
     play(HISTORIES / 5, |runtime, _| {
         runtime.block_on(postgres::database())
     });
+}
+
+/// A history that began with the least that a crash can hide: whether a hold of nothing was made shows only in what the next charge is told.
+#[tokio::test]
+async fn a_hold_of_nothing_may_crash_anywhere() {
+    for after in 0..24 {
+        let folder = scratch::Folder::new();
+        let url = format!("sqlite://{}/store.db", folder.path().display());
+        let crash = Manner::Crashing { replica: 0, after };
+        let nothing = Operation::Hold {
+            amount: 0,
+            key: None,
+        };
+        let charge = Operation::Charge {
+            amount: 363,
+            key: None,
+        };
+        let history = vec![(nothing, crash), (charge, Manner::Plainly(1))];
+        let played = replay(&url, history).await;
+        assert!(played.is_ok(), "{after}: {played:?}");
+    }
 }
 
 /// How long a hold lasts in these histories.

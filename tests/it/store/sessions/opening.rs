@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use x402_facilitator::store::{Held, Opened as Answer, SessionState, Visible};
+use x402_facilitator::protocol::Reason;
+use x402_facilitator::store::{Held, NextAttempt, Opened as Answer, SessionState, Visible};
 
 use super::super::Opened;
 use super::{CALLER, permit};
@@ -12,6 +13,7 @@ on_both_engines! {
     a_permit_is_one_session_however_it_is_written
     a_hundred_first_looks_at_a_permit_make_one_session
     a_newer_permit_waits_until_nothing_is_to_come_of_the_older
+    an_idle_session_stays_open_while_another_stands_in_the_way
     a_second_permit_of_a_nonce_at_work_is_refused
     a_permit_that_was_never_charged_gives_its_nonce_back
     a_closed_session_takes_nothing_and_stays_on_record
@@ -65,6 +67,27 @@ async fn a_newer_permit_waits_until_nothing_is_to_come_of_the_older(db: Opened) 
     assert_eq!(newer.id, "session-1");
     assert_eq!(db.session(&older).await.state, SessionState::Closed);
     assert_eq!(db.hold(&older, 1, None).await, Held::Closed);
+}
+
+async fn an_idle_session_stays_open_while_another_stands_in_the_way(db: Opened) {
+    let fallen = db.ready(&permit(0)).await.id;
+    db.track(&fallen, 100).await;
+    let batch = db.queued(&fallen, 0, 100).await;
+    let paid = db.paid(0, &batch).await;
+    let idle = db.ready(&permit(1)).await.id;
+    db.store.unmined(&paid).await.expect("noted");
+    let reason = Reason::InvalidExactEvmTransactionFailed;
+    let failed = db
+        .store
+        .note_batch_failure(&fallen, None, reason, NextAttempt::Never);
+    assert!(failed.await.expect("noted").is_some());
+    // On Postgres the row that was written last is found last.
+    db.store.note_permit_seen(&fallen).await.expect("noted");
+
+    let answer = db.open(&permit(2)).await;
+
+    assert!(matches!(answer, Answer::Busy(by) if by.id == fallen));
+    assert_eq!(db.session(&idle).await.state, SessionState::Open);
 }
 
 async fn a_second_permit_of_a_nonce_at_work_is_refused(db: Opened) {

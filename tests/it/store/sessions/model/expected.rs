@@ -1,92 +1,10 @@
 //! What the account must be: sums in plain integers, without a database.
 
 use super::super::{CAP, Sums};
+use super::decide::Act;
 
 /// Seconds that a hold lasts.
 const HOLD: i64 = super::HOLD.as_secs().cast_signed();
-
-/// An operation with everything decided that a request would bring along. `account` and `batch` are places in the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
-    Hold {
-        account: usize,
-        amount: u64,
-        key: Option<u8>,
-    },
-    Charge {
-        account: usize,
-        amount: u64,
-        key: Option<u8>,
-    },
-    Track {
-        account: usize,
-        amount: u64,
-        key: Option<u8>,
-    },
-    Expire {
-        account: usize,
-    },
-    Batch {
-        account: usize,
-        sequence: usize,
-        amount: u64,
-    },
-    Send {
-        account: usize,
-        batch: usize,
-    },
-    Settle {
-        account: usize,
-        batch: usize,
-    },
-    Revert {
-        account: usize,
-        batch: usize,
-    },
-    Reorg {
-        account: usize,
-        batch: usize,
-    },
-    Finalise {
-        account: usize,
-        batch: usize,
-    },
-    Release {
-        account: usize,
-        batch: usize,
-    },
-    Close {
-        account: usize,
-    },
-    Open {
-        nonce: usize,
-    },
-    GiveUp {
-        account: usize,
-    },
-}
-
-impl Act {
-    /// The account that it is about; the newest possible for one that opens.
-    pub(super) fn account(self) -> usize {
-        match self {
-            Self::Hold { account, .. }
-            | Self::Charge { account, .. }
-            | Self::Track { account, .. }
-            | Self::Expire { account }
-            | Self::Batch { account, .. }
-            | Self::Send { account, .. }
-            | Self::Settle { account, .. }
-            | Self::Revert { account, .. }
-            | Self::Reorg { account, .. }
-            | Self::Finalise { account, .. }
-            | Self::Release { account, .. }
-            | Self::Close { account }
-            | Self::GiveUp { account }
-            | Self::Open { nonce: account } => account,
-        }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
@@ -120,25 +38,26 @@ impl Stage {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Claim {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Claim {
     Free,
     Charged(u64),
     Released,
 }
 
-#[derive(Debug, Clone)]
-struct Hold {
-    amount: u64,
-    expires: i64,
-    claim: Claim,
-    verify_key: Option<u8>,
-    settle_key: Option<u8>,
+/// A hold on record. Times are seconds since the beginning.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entry {
+    pub(super) amount: u64,
+    pub(super) expires: i64,
+    pub(super) claim: Claim,
+    pub(super) verify_key: Option<u8>,
+    pub(super) settle_key: Option<u8>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Account {
-    holds: Vec<Hold>,
+    holds: Vec<Entry>,
     charged: u64,
     pub(super) batches: Vec<(u64, Stage)>,
     pub(super) state: State,
@@ -172,6 +91,13 @@ impl Account {
         let settled = sum(|s| matches!(s, Stage::Settled | Stage::SettledFinal));
         let in_flight = sum(|s| matches!(s, Stage::Queued | Stage::Sent | Stage::Failed));
         [held, self.charged - settled - in_flight, in_flight, settled]
+    }
+
+    /// Its holds, sorted.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let mut entries = self.holds.clone();
+        entries.sort_unstable();
+        entries
     }
 
     fn is_in_flight(&self) -> bool {
@@ -219,7 +145,7 @@ impl Account {
                 self.holds[at].claim = Claim::Free;
                 self.holds[at].expires = expires;
             }
-            None => self.holds.push(Hold {
+            None => self.holds.push(Entry {
                 amount,
                 expires,
                 claim: Claim::Free,
@@ -245,7 +171,7 @@ impl Account {
         if self.state == State::Closed {
             return "closed";
         }
-        let free = |hold: &&mut Hold| hold.claim == Claim::Free && hold.amount >= amount;
+        let free = |hold: &&mut Entry| hold.claim == Claim::Free && hold.amount >= amount;
         let best = (self.holds.iter_mut().filter(free)).min_by_key(|h| (h.amount, h.expires));
         if let Some(hold) = best {
             hold.claim = Claim::Charged(amount);
@@ -258,7 +184,7 @@ impl Account {
         } else if amount > self.remaining() {
             return "exhausted";
         } else {
-            self.holds.push(Hold {
+            self.holds.push(Entry {
                 amount,
                 expires: now,
                 claim: Claim::Charged(amount),
@@ -323,8 +249,11 @@ impl Model {
                 key,
             } => self.accounts[at].charge(now, amount, key, true),
             Act::Expire { account: at } => {
+                self.accounts[at].end_expired(now);
+                "done"
+            }
+            Act::Fall { account: at } => {
                 let account = &mut self.accounts[at];
-                account.end_expired(now);
                 if account.state == State::Closed && !account.is_done() && !account.is_in_flight() {
                     account.state = State::Failed;
                 }
@@ -374,14 +303,16 @@ impl Model {
         if nonce < self.accounts.len() {
             return "done";
         }
-        for account in &mut self.accounts {
-            if account.state == State::Closed {
-                continue;
-            }
-            account.end_expired(self.now);
-            if !account.is_done() {
-                return "busy";
-            }
+        let now = self.now;
+        let accounts = self.accounts.iter_mut();
+        let mut live: Vec<_> = accounts.filter(|a| a.state != State::Closed).collect();
+        for account in &mut live {
+            account.end_expired(now);
+        }
+        if live.iter().any(|account| !account.is_done()) {
+            return "busy";
+        }
+        for account in live {
             account.state = State::Closed;
         }
         self.accounts.push(Account::new());
