@@ -152,7 +152,14 @@ fn refusal(refused: &Refused, id: Option<&str>) -> Response<Body> {
         Refused::Rejected(rejection) => {
             let message = rejection.message.as_deref().unwrap_or_default();
             let reason = rejection.reason;
-            wrong(status_of(reason), reason.as_str(), message, id)
+            let Some(wait) = rejection.retry_after else {
+                return wrong(status_of(reason), reason.as_str(), message, id);
+            };
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let mut response = wrong(status, reason.as_str(), message, id);
+            let seconds = HeaderValue::from(wait.as_secs().max(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            response
         }
         Refused::Unavailable => {
             let message = "it cannot be told now; ask again";

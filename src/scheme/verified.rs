@@ -118,6 +118,7 @@ impl Verified {
         batch: Batch<'_>,
         request: Request<'_>,
     ) -> Result<Batched, store::Error> {
+        let quotas = request.quotas;
         let new = NewBatch {
             session_id: batch.session_id,
             sequence: batch.sequence,
@@ -125,7 +126,7 @@ impl Verified {
             reason: batch.reason,
             purpose: batch.purpose,
         };
-        store.enqueue_batch(new).await
+        store.enqueue_batch(new, quotas).await
     }
 
     fn into_settlement(self, request: Request<'_>) -> NewSettlement {

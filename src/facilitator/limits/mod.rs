@@ -22,7 +22,7 @@ use crate::observe;
 use crate::protocol::{Network, Payment, Reason};
 use crate::reload::Reloadable;
 use crate::scheme::{Refusal, Rejection};
-use crate::store::{self, Quota, Spenders, Store};
+use crate::store::{self, Quota, Session, Spenders, Store};
 
 pub use self::seats::Seat;
 
@@ -73,6 +73,17 @@ impl<'a> Parties<'a> {
 
     pub(super) fn caller(&self) -> &'a Caller {
         self.caller
+    }
+
+    /// Those of a session that `caller` has settled.
+    pub(super) fn of_session(session: &Session, caller: &'a Caller) -> Self {
+        Self {
+            caller,
+            network: session.network.clone(),
+            asset: session.asset.clone(),
+            payer: session.owner.clone(),
+            pay_to: session.pay_to.clone(),
+        }
     }
 
     /// The same with the payer that the chain told.
@@ -177,6 +188,16 @@ impl Limits {
             let looked = self.settles.look(&payer, rules.payer.settle_per_minute);
             looked.map_err(|wait| refused(refusal::of(Whose::Payer, Cap::Settle, wait)))?;
         }
+        let under_way = self.under_way(&rules, parties).await;
+        let under_way = under_way.map_err(|cause| unavailable(&cause))?;
+        refuse_crowd(&rules, parties, under_way).map_err(Refusal::Rejected)?;
+        self.today(parties).await
+    }
+
+    /// Whether today's numbers and gas bear another payment, now or later: a call that a session promises is paid for by a transaction some day,
+    /// and is refused before it is promised or not at all.
+    pub(super) async fn today(&self, parties: &Parties<'_>) -> Result<(), Refusal> {
+        let rules = self.rules.current();
         let spenders = Spenders {
             network: &parties.network,
             caller: parties.caller.as_str(),
@@ -184,16 +205,12 @@ impl Limits {
             pay_to: &parties.pay_to,
         };
         let quotas = quotas(&rules, parties.caller, parties.payer_subject());
-        let (used_up, under_way, fees) = tokio::try_join!(
-            self.store.used_up(&quotas),
-            self.under_way(&rules, parties),
-            self.store.fees_today(spenders),
-        )
-        .map_err(|cause| unavailable(&cause))?;
+        let (used_up, fees) =
+            tokio::try_join!(self.store.used_up(&quotas), self.store.fees_today(spenders),)
+                .map_err(|cause| unavailable(&cause))?;
         if let Some(quota) = used_up {
             return Err(refused(self.used_up(&quota)));
         }
-        refuse_crowd(&rules, parties, under_way).map_err(Refusal::Rejected)?;
         let Some(budget) = self.budgets.get(&parties.network) else {
             return Ok(());
         };
@@ -229,6 +246,26 @@ impl Limits {
             parties.caller,
             parties.payer_subject(),
         )
+    }
+
+    /// The numbers that a session's batch counts against. What is owed is settled whatever they come to: new calls are refused then.
+    pub(super) fn tallies(&self, session: &Session) -> Vec<Quota> {
+        let rules = self.rules.current();
+        let nobody = Caller::anonymous(None);
+        let payer = Parties::of_session(session, &nobody).payer_subject();
+        let is_keyed = session.caller != nobody.as_str();
+        [
+            rules.all.settle_per_day.map(|_| "all".to_owned()),
+            is_keyed.then(|| format!("key:{}", session.caller)),
+            payer.filter(|_| rules.payer.settle_per_day.is_some()),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|subject| Quota {
+            subject,
+            most: i64::MAX,
+        })
+        .collect()
     }
 
     /// Counts a payment for its payer once it is queued, and not before: whoever asks for the same payment at the same time must either find a

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use super::{Pushed, reason_of};
 use super::{SessionView, may_see};
 use crate::clock::UnixMillis;
-use crate::facilitator::limits::Kind;
+use crate::facilitator::limits::{Kind, Parties, Seat};
 use crate::facilitator::verify::{refuse_by_policy, unavailable};
 use crate::facilitator::{Caller, Facilitator, Outcome, Request, Scope, malformed};
 use crate::observe;
@@ -79,6 +79,7 @@ impl Facilitator {
         id: &str,
         close: bool,
     ) -> Result<SessionView, Refused> {
+        let _seat = self.seat(caller)?;
         let deadline = self.parts.clock.now().plus(self.parts.settle_timeout);
         let before = self.session(caller, id).await?;
         if before.in_flight != "0" {
@@ -90,6 +91,7 @@ impl Facilitator {
         if close {
             self.close(id).await?;
         }
+        self.may_spend(caller, id).await?;
         match self.push(id, "requested").await {
             Ok(Pushed::Queued(settlement_id) | Pushed::InFlight(settlement_id)) => {
                 self.await_batch(&settlement_id, deadline).await;
@@ -107,8 +109,10 @@ impl Facilitator {
 
     /// Stops a session from taking new calls; what it owes is put on its way.
     pub async fn close_session(&self, caller: &Caller, id: &str) -> Result<SessionView, Refused> {
+        let _seat = self.seat(caller)?;
         self.session(caller, id).await?;
         self.close(id).await?;
+        self.may_spend(caller, id).await?;
         if let Err(refusal) = self.push(id, "closed").await {
             observe::session_not_settled(id, reason_of(&refusal));
         }
@@ -122,6 +126,23 @@ impl Facilitator {
         let closed = self.parts.store.close_session(id).await;
         let closed = closed.map_err(|cause| unavailable(&cause))?;
         Ok(closed.map(|session| session.state))
+    }
+
+    fn seat(&self, caller: &Caller) -> Result<Seat, Refused> {
+        let seat = self.parts.limits.admit(caller, Kind::Settle);
+        seat.map_err(Refused::Rejected)
+    }
+
+    /// Whether gas may be spent because somebody asks. What is owed is settled by the sweeper all the same.
+    async fn may_spend(&self, caller: &Caller, id: &str) -> Result<(), Refused> {
+        let Some(account) = self.account(id).await? else {
+            return Ok(());
+        };
+        if account.totals.pending.is_zero() {
+            return Ok(());
+        }
+        let parties = Parties::of_session(&account.session, caller);
+        Ok(self.parts.limits.today(&parties).await?)
     }
 
     /// Waits until a batch is neither queued nor submitted, or it is late.
@@ -144,6 +165,7 @@ impl Facilitator {
 
     /// Charges a call after the work, without a promise before it; one that was promised takes its promise.
     pub async fn track(&self, request: Request<'_>) -> Result<Tracked, Refused> {
+        let _seat = self.seat(request.caller)?;
         let payment = match self.parse(Purpose::Settle, request.body) {
             Ok(payment) => payment,
             Err(cause) => {
@@ -176,6 +198,7 @@ impl Facilitator {
         let outcome = if let Some(outcome) = before {
             outcome?
         } else {
+            self.parts.limits.today(&call.parties()).await?;
             let session = self.opened(&call, known, None).await?;
             self.take(&call, &session, Source::HoldOrCap).await?
         };

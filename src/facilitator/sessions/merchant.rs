@@ -47,6 +47,8 @@ impl Facilitator {
         if self.parts.draining.is_cancelled() {
             return Err(Refusal::Unavailable("shutting down".to_owned()));
         }
+        let parties = call.parties();
+        self.parts.limits.room(&parties).await?;
         let outstanding = Some(in_flight(known.as_ref()));
         let permit = self.ask_chain(call, known.as_ref(), outstanding).await?;
         let mut session = self.open(call, Keeper::Merchant, permit).await?;
@@ -54,12 +56,16 @@ impl Facilitator {
             match self.enqueue_asked(call, &session).await? {
                 Batched::Queued(id) => {
                     observe::enqueued(&session.network, &id, &session.permit_key);
+                    self.parts.limits.payer_settles(&parties);
                     self.parts.hooks.reached(Point::Enqueued).await;
                     return Ok(self.wait(&id, &mut waiter(call)).await);
                 }
                 Batched::InFlight(batch) => return self.join_batch(call, &batch).await,
                 Batched::Exhausted => return Err(call.exhausted()),
                 Batched::Closed => return Err(call.closed()),
+                Batched::UsedUp(quota) => {
+                    return Err(Refusal::Rejected(self.parts.limits.used_up(&quota)));
+                }
                 Batched::Moved => {}
             }
             let Some(account) = self.account(&session.id).await? else {
@@ -109,7 +115,7 @@ impl Facilitator {
             caller: call.request.caller.as_str(),
             wire_network: &call.payment.wire_network,
             deadline: call.deadline,
-            quotas: &[],
+            quotas: &self.parts.limits.quotas(&call.parties()),
         };
         let done = verified.enqueue_batch(&self.parts.store, batch, request);
         done.await.map_err(|cause| unavailable(&cause))

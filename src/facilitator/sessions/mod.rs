@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::limits::Kind;
+use super::limits::{Kind, Parties};
 use super::policy::Terms;
 use super::verify::unavailable;
 use super::{Caller, Facilitator, Outcome, Request, Scope, Verdict};
@@ -50,6 +50,10 @@ impl Call<'_> {
 
     fn amount(&self) -> Amount {
         self.checked.amount()
+    }
+
+    fn parties(&self) -> Parties<'_> {
+        Parties::of(self.payment, &self.opening().payer, self.request.caller)
     }
 
     fn refuse(&self, reason: Reason, message: &str) -> Refusal {
@@ -102,10 +106,20 @@ impl Facilitator {
         let call = self.call(payment, request, checked);
         self.ask_policy(&call, Kind::Verify).await?;
         let known = self.known(&call).await?;
-        match self.keeper(known.as_ref()) {
-            Keeper::Facilitator => self.hold_call(&call, known).await,
-            Keeper::Merchant => self.check_call(&call, known).await,
-        }
+        let (limits, parties) = (&self.parts.limits, call.parties());
+        limits
+            .payer_may_verify(&parties)
+            .map_err(Refusal::Rejected)?;
+        let verdict = match self.keeper(known.as_ref()) {
+            Keeper::Facilitator => {
+                limits.today(&parties).await?;
+                self.hold_call(&call, known).await?
+            }
+            Keeper::Merchant => self.check_call(&call, known).await?,
+        };
+        // What is promised is promised, whoever was faster.
+        limits.payer_verified(&parties).ok();
+        Ok(verdict)
     }
 
     /// `/settle` of a call under a permit.

@@ -84,7 +84,7 @@ impl Facilitator {
             caller: &session.caller,
             wire_network: &session.wire_network,
             deadline: self.parts.clock.now().plus(QUEUE_TIME),
-            quotas: &[],
+            quotas: &self.parts.limits.tallies(session),
         };
         let batched = verified.enqueue_batch(&self.parts.store, batch, request);
         match batched.await.map_err(|cause| unavailable(&cause))? {
@@ -94,7 +94,9 @@ impl Facilitator {
                 Ok(Pushed::Queued(id))
             }
             Batched::InFlight(batch) => Ok(Pushed::InFlight(batch.settlement_id)),
-            Batched::Moved | Batched::Exhausted | Batched::Closed => Ok(Pushed::Moved),
+            Batched::Moved | Batched::Exhausted | Batched::Closed | Batched::UsedUp(_) => {
+                Ok(Pushed::Moved)
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use crate::clock::UnixMillis;
 use crate::protocol::{Amount, Reason};
 use crate::store::row::impossible;
 use crate::store::settlements::{Entry, insert};
-use crate::store::{NewSettlement, Result, Store, new_id};
+use crate::store::{NewSettlement, Quota, Result, Store, new_id};
 
 /// Most batches that a session is settled in: a limit on what a session may make us keep and add up.
 const MOST_BATCHES: u64 = 10_000;
@@ -48,11 +48,14 @@ pub enum Batched {
     Exhausted,
     /// The session takes nothing new, or had as many batches as one may have.
     Closed,
+    /// Today's number of this quota is used up; nothing was queued.
+    UsedUp(Quota),
 }
 
 impl Store {
     /// Moves a sum from pending to in flight: the settlement's row is made with the session locked, and only with nothing else in flight.
-    pub async fn enqueue_batch(&self, new: NewBatch<'_>) -> Result<Batched> {
+    /// It counts against every quota in the same transaction.
+    pub async fn enqueue_batch(&self, new: NewBatch<'_>, quotas: &[Quota]) -> Result<Batched> {
         let mut tx = self.begin().await?;
         let Some(mut session) = self.lock_session(&mut tx, new.session_id).await? else {
             return Ok(Batched::Closed);
@@ -92,6 +95,10 @@ impl Store {
                 "payment_key",
                 &format!("{}:{}", session.id, new.sequence),
             ));
+        }
+        if let Some(quota) = self.count(&mut tx, quotas).await? {
+            tx.rollback().await?;
+            return Ok(Batched::UsedUp(quota));
         }
         if let Purpose::Asked { key } = new.purpose {
             self.record_asked(&mut tx, &session, amount, key, &id)

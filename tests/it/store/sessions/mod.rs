@@ -130,7 +130,7 @@ impl Opened {
             reason: "idle_timeout",
             purpose: Purpose::Pending,
         };
-        self.store.enqueue_batch(new).await.expect("asked")
+        self.store.enqueue_batch(new, &[]).await.expect("asked")
     }
 
     async fn ask(&self, id: &str, sequence: u64, amount: u64, key: Option<&str>) -> Batched {
@@ -141,7 +141,7 @@ impl Opened {
             reason: "asked",
             purpose: Purpose::Asked { key },
         };
-        self.store.enqueue_batch(new).await.expect("asked")
+        self.store.enqueue_batch(new, &[]).await.expect("asked")
     }
 
     async fn queued(&self, id: &str, sequence: u64, amount: u64) -> String {

@@ -233,6 +233,7 @@ impl World {
                     Batched::Moved => "moved",
                     Batched::Exhausted => "exhausted",
                     Batched::Closed => "closed",
+                    Batched::UsedUp(_) => "used up",
                 }
             }
             Act::Close { account } => {
