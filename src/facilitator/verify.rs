@@ -83,7 +83,7 @@ impl Facilitator {
                 if !parties.knows_payer() {
                     counted.map_err(refused)?;
                 }
-                self.claim(claimant.as_ref(), &verified).await?;
+                self.claim_valid(claimant.as_ref(), &verified).await?;
                 Ok(verified.payer().to_owned())
             }
             Err(refusal) => match self.on_record_meanwhile(&refusal, &identity).await? {
