@@ -126,7 +126,10 @@ impl Store {
         .bind(&new.spender)
         .fetch_all(&mut **tx)
         .await?;
-        rows.iter().map(Session::read).collect()
+        let live = rows.iter().map(Session::read).collect::<Result<Vec<_>>>();
+        let mut live = live?;
+        live.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        Ok(live)
     }
 
     /// Closes an older session, or says why it stays.
