@@ -3,6 +3,8 @@
 //! is refused for want of one: it only keeps others away. It is written before the answer, not after it: an answer that says "valid" to a caller who
 //! cannot settle any more would cost that caller the goods.
 
+use std::time::Duration;
+
 use super::verify::unavailable;
 use super::{Caller, Facilitator};
 use crate::clock::UnixMillis;
@@ -10,6 +12,8 @@ use crate::protocol::{Payment, Reason};
 use crate::scheme::{Checked, Refusal, Rejection, Verified};
 use crate::store::{NewClaim, Settlement};
 
+/// When a payer with too many unsettled payments may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Longest that a claim stands, milliseconds, however far the deadline.
 const LONGEST: i64 = 30 * 24 * 60 * 60 * 1000;
 
@@ -86,5 +90,33 @@ impl Facilitator {
         let claimed_by = self.parts.store.claim_payment(&new).await;
         let claimed_by = claimed_by.map_err(|cause| unavailable(&cause))?;
         claimant.admits(claimed_by.as_deref())
+    }
+
+    /// Claims a payment that is about to be called valid. One payer's payments that nobody settles are not called valid without end: the first
+    /// that could not be claimed is one that the payer, as a caller, could close unpaid.
+    pub(super) async fn claim_valid(
+        &self,
+        claimant: Option<&Claimant<'_>>,
+        verified: &Verified,
+    ) -> Result<(), Refusal> {
+        self.claim(claimant, verified).await?;
+        let Some(claimant) = claimant else {
+            return Ok(());
+        };
+        let store = &self.parts.store;
+        let claimed_by = store.claimed_by(&claimant.payment_key).await;
+        if claimed_by.map_err(|cause| unavailable(&cause))?.is_some() {
+            return Ok(());
+        }
+        let caller = claimant.caller.as_str();
+        let is_out = store.is_claimed_out(caller, verified.account()).await;
+        if !is_out.map_err(|cause| unavailable(&cause))? {
+            return Ok(());
+        }
+        let rejection = Rejection::new(Reason::PayerConcurrencyCapExceeded)
+            .because("too many payments of this payer were verified and are not settled")
+            .of(&claimant.payer)
+            .until(RETRY_AFTER);
+        Err(Refusal::Rejected(rejection))
     }
 }

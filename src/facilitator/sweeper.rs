@@ -85,9 +85,17 @@ impl Facilitator {
         let mut report = Report::default();
         self.end_holds(&mut report).await?;
         for id in self.parts.store.sessions_to_reopen(PAGE).await? {
-            if self.parts.store.note_fallen(&id).await? {
-                observe::session_fallen(&id);
-                report.failed += 1;
+            match self.parts.store.note_fallen(&id).await {
+                Ok(true) => {
+                    observe::session_fallen(&id);
+                    report.failed += 1;
+                }
+                Ok(false) => {}
+                Err(cause @ store::Error::Inconsistent(_)) => {
+                    observe::session_unavailable(&id, &cause.to_string());
+                    report.unavailable += 1;
+                }
+                Err(cause) => return Err(cause),
             }
         }
         let mut after = String::new();
@@ -113,10 +121,21 @@ impl Facilitator {
             if expired.is_empty() {
                 break;
             }
+            let before = report.expired;
             for id in &expired {
                 let unclaimed = self.parts.sessions.unclaimed;
-                self.parts.store.expire_holds(id, unclaimed).await?;
-                report.expired += 1;
+                match self.parts.store.expire_holds(id, unclaimed).await {
+                    Ok(_) => report.expired += 1,
+                    // One row that cannot be read keeps no other session waiting.
+                    Err(cause @ store::Error::Inconsistent(_)) => {
+                        observe::session_unavailable(id, &cause.to_string());
+                        report.unavailable += 1;
+                    }
+                    Err(cause) => return Err(cause),
+                }
+            }
+            if report.expired == before {
+                break;
             }
         }
         Ok(())

@@ -103,7 +103,7 @@ impl Facilitator {
                 if !parties.knows_payer() {
                     counted.map_err(Refusal::Rejected)?;
                 }
-                self.claim(claimant.as_ref(), &verified).await?;
+                self.claim_valid(claimant.as_ref(), &verified).await?;
                 Ok(verified.payer().to_owned())
             }
             Err(refusal) => match self.on_record_meanwhile(&refusal, &identity).await? {

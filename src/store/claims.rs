@@ -5,7 +5,7 @@ use sqlx::Row;
 use super::{Result, Store};
 use crate::clock::UnixMillis;
 
-/// Most claims of one caller on one payer that stand at a time. More payments of that payer are simply not claimed.
+/// Most claims of one caller on one payer's payments that stand at a time and are not on record as settlements, which keep others away themselves.
 const PER_PAYER_MAX: i64 = 256;
 /// Most claims of one caller that stand at a time.
 const PER_CALLER_MAX: i64 = 65_536;
@@ -47,7 +47,8 @@ impl Store {
         // One statement, so that of two callers the first has it. A claim that ran out is taken over.
         sqlx::query(
             "insert into claims (payment_key, caller, payer, created_at, expires_at) select $1, $2, $3, $4, $5 \
-             where (select count(*) from claims where caller = $2 and payer = $3 and expires_at > $4) < $6 \
+             where (select count(*) from claims where caller = $2 and payer = $3 and expires_at > $4 and not exists (select 1 \
+             from settlements where settlements.payment_key = claims.payment_key and settlements.state <> 'released')) < $6 \
              and (select count(*) from claims where caller = $2 and expires_at > $4) < $7 \
              on conflict (payment_key) do update set caller = excluded.caller, payer = excluded.payer, \
              created_at = excluded.created_at, expires_at = excluded.expires_at where claims.expires_at <= excluded.created_at",
@@ -62,5 +63,19 @@ impl Store {
         .execute(&self.pool)
         .await?;
         self.claimed_by(new.payment_key).await
+    }
+
+    /// Whether a caller has as many claims on a payer as it may have.
+    pub async fn is_claimed_out(&self, caller: &str, payer: &str) -> Result<bool> {
+        let row = sqlx::query(
+            "select count(*) as claims from claims where caller = $1 and payer = $2 and expires_at > $3 and not exists (select 1 \
+             from settlements where settlements.payment_key = claims.payment_key and settlements.state <> 'released')",
+        )
+        .bind(caller)
+        .bind(payer)
+        .bind(self.now())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(row.try_get::<i64, _>("claims")? >= PER_PAYER_MAX)
     }
 }

@@ -274,6 +274,10 @@ impl Facilitator {
                 let closed = self.parts.store.close_session(&older.id).await;
                 closed.map_err(|cause| unavailable(&cause))?;
             }
+            // Whoever signs newer permits must not use up the older one's tries.
+            if UnixMillis(older.next_attempt_at) > self.parts.clock.now() {
+                return Err(call.settling());
+            }
             // What comes of it shows in the session; this caller only hears that it is not its turn yet.
             if let Err(refusal) = self.push(&older.id, "replaced").await {
                 observe::session_not_settled(&older.id, reason_of(&refusal));

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::Account;
+use crate::clock::UnixMillis;
+use crate::config;
 use crate::facilitator::Facilitator;
 use crate::facilitator::verify::unavailable;
 use crate::hooks::Point;
@@ -112,8 +114,11 @@ impl Facilitator {
         let next = if failures >= settings.attempts {
             NextAttempt::Never
         } else {
+            let now = self.parts.clock.now();
+            let last = UnixMillis(session.deadline.saturating_mul(1000));
             let pause = pause(settings.sweep_interval, failures);
-            NextAttempt::At(self.parts.clock.now().plus(pause))
+            let pause = pause_before(last, settings, pause, now);
+            NextAttempt::At(now.plus(pause))
         };
         let store = &self.parts.store;
         let noted = store.note_batch_failure(&session.id, sequence, reason, next);
@@ -130,6 +135,21 @@ impl Facilitator {
 fn pause(interval: Duration, failures: u32) -> Duration {
     let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
     interval.saturating_mul(factor).min(LONGEST_PAUSE)
+}
+
+/// Before a permit runs out there is a try left, however long the pause would be: after that, one that never landed is worth nothing.
+fn pause_before(
+    deadline: UnixMillis,
+    settings: &config::Sessions,
+    pause: Duration,
+    now: UnixMillis,
+) -> Duration {
+    let left = now.until(deadline);
+    if left.is_zero() {
+        return pause;
+    }
+    let until_buffer = left.saturating_sub(settings.deadline_buffer);
+    pause.min(until_buffer.max(settings.sweep_interval))
 }
 
 /// The last batch, when it came to nothing through no lack of room of ours and was not counted yet.
@@ -159,6 +179,34 @@ mod tests {
         for (failures, seconds) in [(1, 30), (2, 60), (5, 480), (8, 3600), (4_000_000_000, 3600)] {
             let expected = Duration::from_secs(seconds);
             assert_eq!(pause(interval, failures), expected, "{failures}");
+        }
+    }
+
+    #[test]
+    fn a_try_is_left_before_a_permit_runs_out() {
+        let settings = config::Sessions {
+            keeper: Keeper::Facilitator,
+            unclaimed: crate::store::Unclaimed::Release,
+            sweep_interval: Duration::from_secs(30),
+            idle_settle: Duration::ZERO,
+            long_idle: Duration::ZERO,
+            deadline_buffer: Duration::from_mins(1),
+            cap_threshold: 90,
+            attempts: 10,
+            archive_after: Duration::ZERO,
+        };
+        for (left, seconds) in [
+            (0, 480),
+            (20, 30),
+            (60, 30),
+            (100, 40),
+            (539, 479),
+            (9999, 480),
+        ] {
+            let now = UnixMillis(1_000_000);
+            let deadline = now.plus(Duration::from_secs(left));
+            let found = pause_before(deadline, &settings, Duration::from_secs(480), now);
+            assert_eq!(found, Duration::from_secs(seconds), "{left}");
         }
     }
 }

@@ -70,6 +70,9 @@ impl Store {
         if session.sequence >= MOST_BATCHES {
             return Ok(Batched::Closed);
         }
+        if was_replaced(&mut tx, &session).await? {
+            return Ok(Batched::Closed);
+        }
         let totals = Totals::of(&session, &earlier)?;
         let amount = new.settlement.amount;
         if let Some(refused) = take_up(&mut session, &totals, amount, new.purpose) {
@@ -178,6 +181,9 @@ impl Store {
                 return Ok(Some(session));
             }
             session.failed_sequence = sequence + 1;
+        } else if session.next_attempt_at > self.now() {
+            // A twin of this try was counted already.
+            return Ok(Some(session));
         }
         session.failures = session.failures.saturating_add(1);
         session.last_failure = Some(reason);
@@ -239,6 +245,27 @@ pub enum NextAttempt {
     At(UnixMillis),
     /// An operator must look: the session is failed.
     Never,
+}
+
+/// Whether a session that is over would be paid out of a newer permit's allowance. The chain knows one allowance and does not tell whose it is.
+async fn was_replaced(tx: &mut Transaction<'static, Any>, session: &Session) -> Result<bool> {
+    match session.state {
+        SessionState::Open | SessionState::Closing => return Ok(false),
+        SessionState::Closed | SessionState::Failed => {}
+    }
+    let row = sqlx::query(
+        "select 1 as found from sessions where network = $1 and asset = $2 and owner = $3 and spender = $4 and id <> $5 \
+         and created_at > $6 and (charged <> '0' or state in ('open', 'closing')) limit 1",
+    )
+    .bind(session.network.as_str())
+    .bind(&session.asset)
+    .bind(&session.owner)
+    .bind(&session.spender)
+    .bind(&session.id)
+    .bind(session.created_at)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.is_some())
 }
 
 /// Makes room for a batch's amount in what is charged; what is in the way otherwise.

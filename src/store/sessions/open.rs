@@ -128,7 +128,10 @@ impl Store {
         .bind(&new.spender)
         .fetch_all(&mut **tx)
         .await?;
-        rows.iter().map(Session::read).collect()
+        let live = rows.iter().map(Session::read).collect::<Result<Vec<_>>>();
+        let mut live = live?;
+        live.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        Ok(live)
     }
 
     /// Closes the older sessions, or none of them and says which stands in the way. They come in whatever order the database likes.

@@ -225,3 +225,60 @@ async fn what_is_left_of_an_allowance_is_nobodys_after_the_end() {
     assert_eq!(permit.paid(&scene.chain).await, [1_000]);
     scene.close().await;
 }
+
+/// A session is no way past the numbers of a day.
+#[tokio::test]
+async fn what_a_day_allows_holds_for_sessions_too() {
+    for (keeper, most) in [("merchant", 1), ("facilitator", 0)] {
+        let scene = Scene::with(|s| {
+            let file = s.path().join("limits.toml");
+            let limits = format!("[payer]\nsettle_per_day = {most}\n");
+            std::fs::write(&file, limits).expect("the limits are written");
+            s.set("UPTO_SESSIONS", keeper)
+                .set("LIMITS_FILE", &file.display().to_string())
+        })
+        .await;
+        let permit = scene.permit();
+        let refused = if keeper == "merchant" {
+            let settled = scene.client.settle(&permit.body(10)).await;
+            assert_eq!(settled.body["success"], true, "{}", settled.body);
+            scene.client.settle(&permit.body(20)).await
+        } else {
+            let (body, json) = (permit.body(10).to_string(), "application/json");
+            let headers = [("content-type", json)];
+            let tracked = post(&scene.client, "/sessions/track", &body, &headers).await;
+            assert_eq!(tracked.status, 429, "{}", tracked.body);
+            scene.client.verify(&permit.body(10)).await
+        };
+        assert_eq!(refused.status, 429, "{}", refused.body);
+        assert_eq!(refused.reason(), "payer_settle_cap_exceeded");
+        scene.close().await;
+    }
+}
+
+/// A payer that has nothing for a moment must not use up the tries of what it owes by showing newer permits.
+#[tokio::test]
+async fn newer_permits_do_not_make_an_older_session_fail() {
+    let scene = Scene::with(|s| s.set("UPTO_SETTLE_ATTEMPTS", "2")).await;
+    let older = scene.permit();
+    let id = scene.call(&older, 4_000).await;
+    let all = scene
+        .chain
+        .balance_of(super::USDC, scene.owner.address())
+        .await;
+    scene.spend(all).await;
+    for nonce in 1..5 {
+        let newer = scene.next_permit(nonce);
+        rejected(
+            &scene.client.verify(&newer.body(100)).await,
+            "settling_in_progress",
+        );
+    }
+    let view = scene.session(&id).await;
+    assert_eq!(
+        (&view["status"], &view["failures"]),
+        (&json!("closing"), &json!(1))
+    );
+    assert_eq!(sums(&view), [0, 4_000, 0, 0]);
+    scene.close().await;
+}

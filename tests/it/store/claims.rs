@@ -57,6 +57,8 @@ async fn a_caller_claims_so_many_payments_of_one_payer_and_no_more(db: Opened) {
     }
     assert_eq!(db.claim_as("one", "one too many").await, None);
     assert_eq!(db.claimed_by("one too many").await, None);
+    let is_out = db.store.is_claimed_out("one", "0xpayer").await;
+    assert!(is_out.expect("asked"));
     // Nobody else is kept from claiming by it.
     let other = db.claim_as("other", "one too many").await;
     assert_eq!(other.as_deref(), Some("other"));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use x402_facilitator::clock::UnixMillis;
 use x402_facilitator::protocol::Reason;
 use x402_facilitator::store::{Batched, NextAttempt, SessionState};
 
@@ -18,6 +19,8 @@ on_both_engines! {
     a_reorg_puts_a_settled_batch_in_flight_again
     a_failed_batch_is_counted_once_and_a_settled_one_forgives
     a_failed_session_keeps_its_amount_until_it_is_settled_after_all
+    a_failed_session_takes_nothing_of_a_newer_permits_allowance
+    tries_at_once_are_one_failure
     a_merchant_asks_up_to_the_cap_and_what_failed_is_asked_again
     a_merchants_request_is_found_again_by_its_key
 }
@@ -194,4 +197,40 @@ async fn a_merchants_request_is_found_again_by_its_key(db: Opened) {
     assert_eq!(found.expect("there").settlement_id, Some(settlement_id));
     let none = db.store.charge_with_key(&id, "other").await.expect("read");
     assert_eq!(none, None);
+}
+
+/// H2: the chain knows one allowance of an owner and a spender, and the newer permit set it.
+async fn a_failed_session_takes_nothing_of_a_newer_permits_allowance(db: Opened) {
+    let id = db.ready(&permit(0)).await.id;
+    db.track(&id, 400).await;
+    let reason = Reason::InvalidExactEvmInsufficientBalance;
+    let noted = db
+        .store
+        .note_batch_failure(&id, None, reason, NextAttempt::Never);
+    noted.await.expect("noted");
+    let archived = db.store.archive_sessions(UnixMillis(i64::MAX)).await;
+    assert_eq!(archived.expect("archived"), 1);
+    db.clock.advance(Duration::from_secs(1));
+    let newer = db.ready(&permit(1)).await.id;
+
+    assert_eq!(db.enqueue_batch(&id, 0, 400).await, Batched::Closed);
+    assert_eq!(db.sums(&id).await, [0, 400, 0, 0]);
+    db.store.close_session(&newer).await.expect("closed");
+    db.queued(&id, 0, 400).await;
+}
+
+async fn tries_at_once_are_one_failure(db: Opened) {
+    let id = db.ready(&permit(0)).await.id;
+    db.track(&id, 400).await;
+    let reason = Reason::InvalidExactEvmInsufficientBalance;
+    let next = NextAttempt::At(db.clock.now().plus(Duration::from_secs(30)));
+    for _ in 0..5 {
+        let noted = db.store.note_batch_failure(&id, None, reason, next);
+        noted.await.expect("noted");
+    }
+    assert_eq!(db.session(&id).await.failures, 1);
+    db.clock.advance(Duration::from_secs(30));
+    let noted = db.store.note_batch_failure(&id, None, reason, next);
+    noted.await.expect("noted");
+    assert_eq!(db.session(&id).await.failures, 2);
 }

@@ -59,6 +59,7 @@ pub(super) struct Entry {
 pub(super) struct Account {
     holds: Vec<Entry>,
     charged: u64,
+    opened: i64,
     pub(super) batches: Vec<(u64, Stage)>,
     pub(super) state: State,
 }
@@ -72,10 +73,11 @@ pub(super) struct Model {
 }
 
 impl Account {
-    fn new() -> Self {
+    fn new(now: i64) -> Self {
         Self {
             holds: Vec::new(),
             charged: 0,
+            opened: now,
             batches: Vec::new(),
             state: State::Open,
         }
@@ -263,7 +265,7 @@ impl Model {
                 account: at,
                 sequence,
                 amount,
-            } => self.accounts[at].batch(sequence, amount),
+            } => self.batch(at, sequence, amount),
             Act::Send { account: at, batch } => {
                 self.accounts[at].move_batch(batch, &[Stage::Queued], Stage::Sent)
             }
@@ -298,6 +300,22 @@ impl Model {
         }
     }
 
+    /// What is over is paid of no newer permit's allowance.
+    fn batch(&mut self, at: usize, sequence: usize, amount: u64) -> &'static str {
+        let account = &self.accounts[at];
+        let is_over = matches!(account.state, State::Closed | State::Failed);
+        let is_newer = |other: &Account| {
+            let is_at_work = matches!(other.state, State::Open | State::Closing);
+            other.opened > account.opened && (other.charged > 0 || is_at_work)
+        };
+        let was_replaced = is_over && self.accounts.iter().any(is_newer);
+        let is_next = !account.is_in_flight() && sequence == account.batches.len();
+        if was_replaced && is_next {
+            return "closed";
+        }
+        self.accounts[at].batch(sequence, amount)
+    }
+
     /// The owner's next permit, which waits for the earlier ones.
     fn open(&mut self, nonce: usize) -> &'static str {
         if nonce < self.accounts.len() {
@@ -315,7 +333,7 @@ impl Model {
         for account in live {
             account.state = State::Closed;
         }
-        self.accounts.push(Account::new());
+        self.accounts.push(Account::new(self.now));
         "done"
     }
 }
