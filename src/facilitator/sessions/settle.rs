@@ -205,7 +205,7 @@ mod tests {
         ] {
             let now = UnixMillis(1_000_000);
             let deadline = now.plus(Duration::from_secs(left));
-            let found = pause_before(deadline, &settings, Duration::from_secs(480), now);
+            let found = pause_before(deadline, &settings, Duration::from_mins(8), now);
             assert_eq!(found, Duration::from_secs(seconds), "{left}");
         }
     }
