@@ -14,10 +14,12 @@ use x402_facilitator::chain::svm::ledger::{
 use x402_facilitator::clock::UnixMillis;
 use x402_facilitator::config::{Config, Environment};
 use x402_facilitator::dev::solana;
+use x402_facilitator::protocol::payment::Purpose;
 use x402_facilitator::protocol::{Network, Payment, request};
-use x402_facilitator::scheme::exact_evm::{self, ExactEvm};
+use x402_facilitator::scheme;
+use x402_facilitator::scheme::exact_evm::ExactEvm;
 use x402_facilitator::scheme::exact_svm::{Cluster, ExactSvm, Policy};
-use x402_facilitator::scheme::{Checked, Registry, Rejection};
+use x402_facilitator::scheme::{Check, Checked, Registry, Rejection};
 
 /// Both families, as they are configured.
 pub struct Deployment {
@@ -90,8 +92,13 @@ impl Deployment {
             let found = known.find(|(known, _)| known == name)?;
             Some(found.1.clone())
         };
-        let payment = request::parse(body, named).ok()?;
-        let checked = self.registry.check(&payment, now());
+        let payment = request::parse(Purpose::Verify, body, named).ok()?;
+        let checked = match self.registry.check(&payment, now()) {
+            Ok(Check::Payment(checked)) => Ok(checked),
+            // No scheme of this deployment has sessions.
+            Ok(Check::Session(_)) => return None,
+            Err(rejection) => Err(rejection),
+        };
         Some((payment, checked))
     }
 }
@@ -108,7 +115,7 @@ fn evm(config: &Config) -> ExactEvm {
     let chains = config.evm.networks.iter().map(|network| {
         let rpc = Arc::new(evm::connect(network, client.clone()));
         let reads = Arc::new(evm::Reads::new(rpc, Default::default()));
-        exact_evm::Chain::new(network.clone(), reads, Vec::new())
+        scheme::evm::Chain::new(network.clone(), reads, Vec::new())
     });
     ExactEvm::new(chains.collect())
 }
